@@ -1,0 +1,9 @@
+//! Words that every ring speaks: bytes, time, seeded randomness, and Redis' small text rules.
+
+pub mod bytes;
+pub mod rng;
+pub mod time;
+
+pub use bytes::Bytes;
+pub use rng::Rng;
+pub use time::Millis;

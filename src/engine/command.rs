@@ -1,0 +1,197 @@
+//! A command as one literal: everything that is known of it, and the function that does it.
+//!
+//! Arity, COMMAND INFO and DOCS, usage, hints, completion and the README's table are derived from these literals.
+//! Each family of commands keeps its own in a `COMMANDS` slice beside the handlers; `commands::FAMILIES` lists them.
+
+use super::call::Call;
+use super::refusal::Refusal;
+use crate::resp::Reply;
+
+pub type Outcome = Result<Reply, Refusal>;
+
+pub struct Command {
+    /// Upper case; a subcommand's name has its container's before it: `CONFIG GET`.
+    pub name: &'static str,
+    /// The arguments as `COMMAND DOCS` and the manual write them: `key seconds [NX | XX | GT | LT]`.
+    pub syntax: &'static str,
+    /// In our own words, one sentence.
+    pub summary: &'static str,
+    pub since: &'static str,
+    pub complexity: &'static str,
+    pub group: Group,
+    pub flags: Flags,
+    /// ACL categories besides those that follow from group and flags.
+    pub acl: &'static [&'static str],
+    pub keys: Keys,
+    /// Hints for clients and proxies, as COMMAND INFO lists them.
+    pub tips: &'static [&'static str],
+    pub run: fn(&mut Call) -> Outcome,
+    pub sub: &'static [Command],
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Group {
+    Generic,
+    String,
+    Bitmap,
+    List,
+    Set,
+    SortedSet,
+    Hash,
+    HyperLogLog,
+    Geo,
+    Stream,
+    PubSub,
+    Transactions,
+    Scripting,
+    Connection,
+    Server,
+    Cluster,
+}
+
+/// A set of command flags.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flags(pub u32);
+
+impl Flags {
+    pub const NONE: Flags = Flags(0);
+
+    pub const fn with(self, more: Flags) -> Flags {
+        Flags(self.0 | more.0)
+    }
+
+    pub const fn has(self, flag: Flags) -> bool {
+        self.0 & flag.0 == flag.0 && flag.0 != 0
+    }
+
+    pub const fn any(self, flags: Flags) -> bool {
+        self.0 & flags.0 != 0
+    }
+}
+
+pub const WRITE: Flags = Flags(1);
+pub const READONLY: Flags = Flags(1 << 1);
+pub const DENYOOM: Flags = Flags(1 << 2);
+pub const ADMIN: Flags = Flags(1 << 3);
+pub const PUBSUB: Flags = Flags(1 << 4);
+pub const NOSCRIPT: Flags = Flags(1 << 5);
+pub const BLOCKING: Flags = Flags(1 << 6);
+pub const LOADING: Flags = Flags(1 << 7);
+pub const STALE: Flags = Flags(1 << 8);
+pub const SKIP_MONITOR: Flags = Flags(1 << 9);
+pub const SKIP_SLOWLOG: Flags = Flags(1 << 10);
+pub const ASKING: Flags = Flags(1 << 11);
+pub const FAST: Flags = Flags(1 << 12);
+pub const NO_AUTH: Flags = Flags(1 << 13);
+pub const MAY_REPLICATE: Flags = Flags(1 << 14);
+pub const NO_ASYNC_LOADING: Flags = Flags(1 << 15);
+pub const NO_MULTI: Flags = Flags(1 << 16);
+pub const MOVABLEKEYS: Flags = Flags(1 << 17);
+pub const ALLOW_BUSY: Flags = Flags(1 << 18);
+pub const NO_MANDATORY_KEYS: Flags = Flags(1 << 19);
+/// Not a flag that clients see: runs even inside MULTI instead of being queued.
+pub const NOT_QUEUED: Flags = Flags(1 << 30);
+
+/// Where a command's keys stand among its arguments (argument 0 is the name, of a subcommand the container's).
+#[derive(Clone, Copy)]
+pub enum Keys {
+    None,
+    /// From `first` to `last` (negative: from the end) in steps of `step`.
+    Range { first: i32, last: i32, step: i32 },
+    /// A count of keys stands at argument `count`, the keys behind it; `dest` is an additional key before it.
+    Counted { count: usize, dest: Option<usize> },
+    /// Found by looking at the arguments: positions.
+    Found(fn(&[crate::base::Bytes]) -> Vec<usize>),
+}
+
+pub const ONE_KEY: Keys = Keys::Range { first: 1, last: 1, step: 1 };
+pub const ALL_KEYS: Keys = Keys::Range { first: 1, last: -1, step: 1 };
+pub const TWO_KEYS: Keys = Keys::Range { first: 1, last: 2, step: 1 };
+
+fn unfinished(_: &mut Call) -> Outcome {
+    unreachable!("a command's literal always names its handler; containers have none and are never run")
+}
+
+impl Command {
+    const BASE: Command = Command {
+        name: "",
+        syntax: "",
+        summary: "",
+        since: "1.0.0",
+        complexity: "O(1)",
+        group: Group::Generic,
+        flags: Flags::NONE,
+        acl: &[],
+        keys: Keys::None,
+        tips: &[],
+        run: unfinished,
+        sub: &[],
+    };
+    pub const GENERIC: Command = Command { group: Group::Generic, ..Command::BASE };
+    pub const STRING: Command = Command { group: Group::String, ..Command::BASE };
+    pub const BITMAP: Command = Command { group: Group::Bitmap, ..Command::BASE };
+    pub const LIST: Command = Command { group: Group::List, ..Command::BASE };
+    pub const SET: Command = Command { group: Group::Set, ..Command::BASE };
+    pub const SORTED_SET: Command = Command { group: Group::SortedSet, ..Command::BASE };
+    pub const HASH: Command = Command { group: Group::Hash, ..Command::BASE };
+    pub const HYPERLOGLOG: Command = Command { group: Group::HyperLogLog, ..Command::BASE };
+    pub const GEO: Command = Command { group: Group::Geo, ..Command::BASE };
+    pub const STREAM: Command = Command { group: Group::Stream, ..Command::BASE };
+    pub const PUBSUB: Command = Command { group: Group::PubSub, ..Command::BASE };
+    pub const TRANSACTIONS: Command = Command { group: Group::Transactions, ..Command::BASE };
+    pub const SCRIPTING: Command = Command { group: Group::Scripting, ..Command::BASE };
+    pub const CONNECTION: Command = Command { group: Group::Connection, ..Command::BASE };
+    pub const SERVER: Command = Command { group: Group::Server, ..Command::BASE };
+    pub const CLUSTER: Command = Command { group: Group::Cluster, ..Command::BASE };
+
+    /// As Redis counts: the number of words with the name's, negative if that is only the least.
+    pub fn arity(&self) -> i32 {
+        let least = self.name.split(' ').count() as i32 + least_words(self.syntax);
+        if self.syntax.contains('[') || !self.sub.is_empty() { -least.max(if self.sub.is_empty() { 1 } else { 2 }) } else { least }
+    }
+}
+
+/// How many words `syntax` needs at least: optional parts are in `[]`, alternatives in `<a | b>`.
+fn least_words(syntax: &str) -> i32 {
+    let (mut depth, mut alternatives) = (0, Vec::new());
+    let (mut total, mut words, mut least) = (0, 0, i32::MAX);
+    for word in syntax.replace('[', " [ ").replace(']', " ] ").replace('<', " < ").replace('>', " > ").split_whitespace() {
+        match word {
+            "[" => depth += 1,
+            "]" => depth -= 1,
+            _ if depth > 0 => {}
+            "<" => alternatives.push((total, words, least, words)),
+            "|" => {
+                least = least.min(words);
+                words = 0;
+            }
+            ">" => {
+                let best = least.min(words);
+                let (t, w, l, _) = alternatives.pop().unwrap_or_default();
+                (total, words, least) = (t, w + best, l);
+            }
+            _ => words += 1,
+        }
+        if word == "<" {
+            (words, least) = (0, i32::MAX);
+        }
+    }
+    total + words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arity_follows_from_the_syntax() {
+        let arity = |name, syntax| Command { name, syntax, ..Command::GENERIC }.arity();
+        assert_eq!(arity("GET", "key"), 2);
+        assert_eq!(arity("DEL", "key [key ...]"), -2);
+        assert_eq!(arity("PING", "[message]"), -1);
+        assert_eq!(arity("CONFIG GET", "parameter [parameter ...]"), -3);
+        assert_eq!(arity("LINSERT", "key <BEFORE | AFTER> pivot element"), 5);
+        assert_eq!(arity("ZADD", "key [NX | XX] score member [score member ...]"), -4);
+        assert_eq!(arity("SCRIPT DEBUG", "<YES | SYNC | NO>"), 3);
+    }
+}

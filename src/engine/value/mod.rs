@@ -1,0 +1,129 @@
+//! What a key can hold. One file per type: its structure, its encodings, nothing of commands.
+
+pub mod hash;
+pub mod list;
+pub mod set;
+pub mod string;
+pub mod zset;
+
+pub use hash::Hash;
+pub use list::List;
+pub use set::Set;
+pub use string::Str;
+pub use zset::Zset;
+
+/// A value of the keyspace. The containers are boxed so that a string, the commonest value, keeps entries small.
+#[derive(Clone, Debug)]
+pub enum Value {
+    String(Str),
+    List(Box<List>),
+    Set(Box<Set>),
+    Hash(Box<Hash>),
+    Zset(Box<Zset>),
+}
+
+impl Value {
+    /// As TYPE answers.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::String(_) => "string",
+            Value::List(_) => "list",
+            Value::Set(_) => "set",
+            Value::Hash(_) => "hash",
+            Value::Zset(_) => "zset",
+        }
+    }
+
+    /// As OBJECT ENCODING answers.
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            Value::String(string) => string.encoding(),
+            Value::List(list) => list.encoding(),
+            Value::Set(set) => set.encoding(),
+            Value::Hash(hash) => hash.encoding(),
+            Value::Zset(zset) => zset.encoding(),
+        }
+    }
+
+    /// Elements; bytes of a string.
+    pub fn len(&self) -> usize {
+        match self {
+            Value::String(string) => string.len(),
+            Value::List(list) => list.len(),
+            Value::Set(set) => set.len(),
+            Value::Hash(hash) => hash.len(),
+            Value::Zset(zset) => zset.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One type of value: lets `Call::read::<Hash>(key)` answer WRONGTYPE in one place.
+pub trait Kind: Sized {
+    fn of(value: &Value) -> Option<&Self>;
+    fn of_mut(value: &mut Value) -> Option<&mut Self>;
+    fn into_value(self) -> Value;
+}
+
+impl Kind for Str {
+    fn of(value: &Value) -> Option<&Self> {
+        if let Value::String(it) = value { Some(it) } else { None }
+    }
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        if let Value::String(it) = value { Some(it) } else { None }
+    }
+    fn into_value(self) -> Value {
+        Value::String(self)
+    }
+}
+
+impl Kind for List {
+    fn of(value: &Value) -> Option<&Self> {
+        if let Value::List(it) = value { Some(it) } else { None }
+    }
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        if let Value::List(it) = value { Some(it) } else { None }
+    }
+    fn into_value(self) -> Value {
+        Value::List(Box::new(self))
+    }
+}
+
+impl Kind for Set {
+    fn of(value: &Value) -> Option<&Self> {
+        if let Value::Set(it) = value { Some(it) } else { None }
+    }
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        if let Value::Set(it) = value { Some(it) } else { None }
+    }
+    fn into_value(self) -> Value {
+        Value::Set(Box::new(self))
+    }
+}
+
+impl Kind for Hash {
+    fn of(value: &Value) -> Option<&Self> {
+        if let Value::Hash(it) = value { Some(it) } else { None }
+    }
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        if let Value::Hash(it) = value { Some(it) } else { None }
+    }
+    fn into_value(self) -> Value {
+        Value::Hash(Box::new(self))
+    }
+}
+
+impl Kind for Zset {
+    fn of(value: &Value) -> Option<&Self> {
+        if let Value::Zset(it) = value { Some(it) } else { None }
+    }
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        if let Value::Zset(it) = value { Some(it) } else { None }
+    }
+    fn into_value(self) -> Value {
+        Value::Zset(Box::new(self))
+    }
+}

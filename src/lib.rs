@@ -1,0 +1,9 @@
+//! redlab: an interactive terminal learning lab for Redis.
+
+pub mod base;
+pub mod resp;
+pub mod snapshot;
+
+// pub mod engine;
+
+pub mod tutor;

@@ -1,0 +1,168 @@
+//! What an observer may see of the lab: plain data, made by looking, which never changes what is looked at.
+//!
+//! Panes draw it, checks read it, capsules compare it. Nothing here knows how an engine works, so a real server can
+//! fill the same shapes.
+
+use crate::base::{Bytes, Millis};
+use crate::resp::Reply;
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct World {
+    pub now: Millis,
+    pub instances: Vec<Instance>,
+    /// Files of the lab's machine that belong to no instance's directory, such as config files.
+    pub files: Vec<File>,
+    /// Rows of the lab's SQL database, if the lesson has one.
+    pub sql: Vec<Table>,
+}
+
+/// One redis-server process, running or not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    pub name: String,
+    pub port: u16,
+    pub pid: u32,
+    pub state: State,
+    pub dbs: Vec<Db>,
+    pub clients: Vec<Client>,
+    pub disk: Disk,
+    /// Running configuration, as CONFIG GET * would answer, sorted by name.
+    pub config: Vec<(String, String)>,
+    pub used_memory_bytes: u64,
+    pub expired_keys: u64,
+    pub evicted_keys: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Running,
+    /// Ended by itself: SHUTDOWN or SIGTERM.
+    Stopped,
+    /// Ended by kill -9 or a power cut.
+    Crashed,
+    /// Refused to start; the log says why.
+    Failed,
+}
+
+/// A database that holds at least one key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Db {
+    pub index: usize,
+    /// Sorted by name; at most `KEYS_SHOWN`.
+    pub keys: Vec<Key>,
+    /// How many keys there are, expired ones that nobody has found yet included (as DBSIZE counts).
+    pub size: usize,
+}
+
+/// How many keys of a database a snapshot carries.
+pub const KEYS_SHOWN: usize = 1000;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    pub name: Bytes,
+    /// `string`, `hash`, `list`, `set`, `zset`, `stream`: as TYPE answers.
+    pub kind: &'static str,
+    /// As OBJECT ENCODING answers.
+    pub encoding: &'static str,
+    /// Bytes of a string, elements of anything else.
+    pub length: usize,
+    pub expires_at: Option<Millis>,
+    pub memory_bytes: usize,
+    pub value: Value,
+}
+
+/// A value, cut after `ITEMS_SHOWN` items.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    String(Bytes),
+    Hash(Vec<(Bytes, Bytes)>),
+    List(Vec<Bytes>),
+    /// Sorted, so that two looks at the same set compare equal.
+    Set(Vec<Bytes>),
+    /// In rank order.
+    Zset(Vec<(Bytes, f64)>),
+    Stream(Vec<(String, Vec<(Bytes, Bytes)>)>),
+}
+
+/// How many items of one value a snapshot carries (and bytes of a string, times 64).
+pub const ITEMS_SHOWN: usize = 1000;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Client {
+    pub id: u64,
+    /// The terminal of the lab that this connection belongs to, if one does.
+    pub terminal: Option<String>,
+    pub db: usize,
+    /// Commands queued since MULTI; None outside of a transaction.
+    pub queued: Option<Vec<Vec<Bytes>>>,
+    pub watched: Vec<(usize, Bytes)>,
+    pub subscriptions: usize,
+    pub blocked: bool,
+    pub monitor: bool,
+    pub resp3: bool,
+    pub name: Bytes,
+}
+
+/// Where the data is: three layers, each of which a different accident destroys.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Disk {
+    pub dir: String,
+    pub files: Vec<File>,
+    /// Changes that no RDB file holds yet (`rdb_changes_since_last_save`).
+    pub changes_since_save: u64,
+    pub last_save: Option<Millis>,
+    /// The save points in force: after this many seconds with at least this many changes.
+    pub save_points: Vec<(u64, u64)>,
+    pub saving: bool,
+    pub aof_enabled: bool,
+    pub appendfsync: String,
+    pub aof_rewriting: bool,
+    pub aof_last_fsync: Option<Millis>,
+    /// AOF bytes that the server has not handed to write(2) yet: gone with the process.
+    pub aof_in_memory_bytes: u64,
+}
+
+/// One file: what the kernel would show, and how much of that a power cut would leave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct File {
+    pub path: String,
+    pub len: u64,
+    /// Bytes that are on the platter. Less than `len`: the rest is in the page cache only.
+    pub durable_len: u64,
+    /// The whole file is on the platter under this name, and equal.
+    pub durable: bool,
+}
+
+/// A table of the SQL terminal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    pub name: String,
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+}
+
+/// One thing that happened, for checks on the past, `:why` and the timeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Grows by one with each event of a world; undo takes events back.
+    pub sequence: u64,
+    pub at: Millis,
+    pub instance: String,
+    pub what: What,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// A command that a client sent and what it was answered (`Reply::None` while it blocks).
+    Command { client: u64, terminal: Option<String>, db: usize, args: Vec<Bytes>, reply: Reply },
+    /// A key changed; `event` is the keyspace event's name (`set`, `del`, `expire`, `expired`, `evicted` ...). `by` is
+    /// the sequence number of the command that did it, None if time did.
+    Key { db: usize, key: Bytes, event: String, by: Option<u64> },
+    /// A process of the lab began or ended.
+    Process { pid: u32, state: State, how: String },
+    /// A line of the server's log.
+    Log { line: String },
+    /// The machine lost its power.
+    PowerCut,
+}

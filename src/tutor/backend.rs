@@ -1,0 +1,83 @@
+//! The port `Backend`: the machine that lessons are about, embedded or real, as terminals, tutor and panes use it.
+//!
+//! Time passes only by `advance`. Nothing here blocks: what a server says later is picked up by `receive`.
+
+use crate::base::{Bytes, Millis};
+use crate::resp::Reply;
+use crate::snapshot;
+
+/// A connection that a terminal holds open to one server.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnectionId(pub u64);
+
+/// What came over a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Incoming {
+    Reply(Reply),
+    /// Out of band: pub/sub messages under RESP3, MONITOR lines, invalidations.
+    Push(Reply),
+    Closed,
+}
+
+/// What a started or ended process had to say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spawned {
+    /// None if it refused to start.
+    pub pid: Option<u32>,
+    /// What redis-server prints, line by line.
+    pub log: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// SIGTERM: the clean end that saves as Redis does.
+    Term,
+    /// SIGKILL: no last word. The page cache survives.
+    Kill,
+}
+
+/// A machine with a clock, a disk and redis-server processes.
+pub trait Backend {
+    fn now(&self) -> Millis;
+
+    /// Lets time pass, with everything that is due on the way.
+    fn advance(&mut self, span: Millis);
+
+    /// Opens a connection to whatever listens on `port`; Err is the text redis-cli prints:
+    /// `Could not connect to Redis at 127.0.0.1:6390: Connection refused`.
+    fn connect(&mut self, port: u16, terminal: &str) -> Result<ConnectionId, String>;
+    fn send(&mut self, connection: ConnectionId, args: Vec<Bytes>);
+    fn receive(&mut self, connection: ConnectionId) -> Vec<Incoming>;
+    fn hang_up(&mut self, connection: ConnectionId);
+
+    /// `redis-server ARGS`: `argv` without the program's name, resolved in the lab's home directory.
+    fn spawn(&mut self, argv: &[String]) -> Spawned;
+    /// Err: no such process, in the words of kill(1).
+    fn signal(&mut self, pid: u32, signal: Signal) -> Result<(), String>;
+    /// Every process ends at once and only the platter remains.
+    fn power_cut(&mut self);
+
+    /// Err: in the words of cat(1), `No such file or directory`.
+    fn read_file(&self, path: &str) -> Result<Vec<u8>, String>;
+    fn write_file(&mut self, path: &str, contents: &[u8]) -> Result<(), String>;
+    fn remove_file(&mut self, path: &str) -> Result<(), String>;
+    /// Paths below `dir`, sorted.
+    fn list_files(&self, dir: &str) -> Vec<String>;
+
+    fn snapshot(&self) -> snapshot::World;
+    /// All events after `sequence`, oldest first.
+    fn events_since(&self, sequence: u64) -> Vec<snapshot::Event>;
+
+    /// The world as it is, to try something out in; None where a world cannot be copied (a real server).
+    fn fork(&self) -> Option<Box<dyn Backend>>;
+    /// Takes back the last step (one `mark` to the one before it); false if there is none.
+    fn undo(&mut self) -> bool;
+    fn redo(&mut self) -> bool;
+    /// Ends a step: what undo takes back in one go. Called after each line of a terminal.
+    fn mark(&mut self);
+    /// Everything needed to make this world again, marks included: for resuming after a crash of the program.
+    fn journal(&self) -> Vec<u8>;
+
+    /// The SQL database on this machine, if the world has one: a statement, and what the client prints.
+    fn sql(&mut self, statement: &str) -> Result<Vec<String>, String>;
+}

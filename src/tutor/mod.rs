@@ -1,0 +1,5 @@
+//! The learner in a lesson.
+
+pub mod backend;
+
+pub use backend::{Backend, ConnectionId, Incoming, Signal, Spawned};
