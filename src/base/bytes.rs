@@ -13,8 +13,8 @@ use std::ops::{Deref, DerefMut};
 pub struct Bytes(SmallVec<[u8; 16]>);
 
 impl Bytes {
-    pub const fn new() -> Self {
-        Bytes(SmallVec::new_const())
+    pub fn new() -> Self {
+        Bytes(SmallVec::new())
     }
 
     pub fn copy(bytes: &[u8]) -> Self {
