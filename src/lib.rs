@@ -6,4 +6,4 @@ pub mod snapshot;
 
 // pub mod engine;
 
-pub mod tutor;
+pub mod port;
