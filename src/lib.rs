@@ -7,3 +7,5 @@ pub mod snapshot;
 // pub mod engine;
 
 pub mod port;
+
+pub mod console;
