@@ -4,7 +4,7 @@ pub mod base;
 pub mod resp;
 pub mod snapshot;
 
-// pub mod engine;
+pub mod engine;
 
 pub mod port;
 

@@ -97,9 +97,16 @@ pub const NOT_QUEUED: Flags = Flags(1 << 30);
 pub enum Keys {
     None,
     /// From `first` to `last` (negative: from the end) in steps of `step`.
-    Range { first: i32, last: i32, step: i32 },
+    Range {
+        first: i32,
+        last: i32,
+        step: i32,
+    },
     /// A count of keys stands at argument `count`, the keys behind it; `dest` is an additional key before it.
-    Counted { count: usize, dest: Option<usize> },
+    Counted {
+        count: usize,
+        dest: Option<usize>,
+    },
     /// Found by looking at the arguments: positions.
     Found(fn(&[crate::base::Bytes]) -> Vec<usize>),
 }
@@ -147,7 +154,11 @@ impl Command {
     /// As Redis counts: the number of words with the name's, negative if that is only the least.
     pub fn arity(&self) -> i32 {
         let least = self.name.split(' ').count() as i32 + least_words(self.syntax);
-        if self.syntax.contains('[') || !self.sub.is_empty() { -least.max(if self.sub.is_empty() { 1 } else { 2 }) } else { least }
+        if self.syntax.contains('[') || !self.sub.is_empty() {
+            -least.max(if self.sub.is_empty() { 1 } else { 2 })
+        } else {
+            least
+        }
     }
 }
 
@@ -155,7 +166,9 @@ impl Command {
 fn least_words(syntax: &str) -> i32 {
     let (mut depth, mut alternatives) = (0, Vec::new());
     let (mut total, mut words, mut least) = (0, 0, i32::MAX);
-    for word in syntax.replace('[', " [ ").replace(']', " ] ").replace('<', " < ").replace('>', " > ").split_whitespace() {
+    for word in
+        syntax.replace('[', " [ ").replace(']', " ] ").replace('<', " < ").replace('>', " > ").split_whitespace()
+    {
         match word {
             "[" => depth += 1,
             "]" => depth -= 1,

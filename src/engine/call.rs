@@ -1,0 +1,317 @@
+//! One command being carried out: its arguments, and everything a handler may touch.
+//!
+//! Handlers look keys up with `read` and `write`, which expire lazily and answer WRONGTYPE, and report what they changed
+//! with `changed`, once per key: dirty count, WATCH, blocked clients, keyspace event and trace follow from that.
+
+use super::blocked::Blocked;
+use super::client::{Client, ClientId};
+use super::command::{Command, Outcome};
+use super::config::Limits;
+use super::dict::HashSeed;
+use super::disk::Disk;
+use super::keyspace::{Db, Slot};
+use super::notify::{self, Class};
+use super::refusal::{self, Refusal};
+use super::value::{Kind, Value};
+use super::{Instance, KeyTrace, Outbox, Output};
+use crate::base::{Bytes, Millis, Rng};
+use crate::resp::{Protocol, Reply};
+
+/// What goes to the AOF and the replicas for this call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Propagate {
+    /// The request itself, if it changed something.
+    #[default]
+    AsRequested,
+    /// These instead, if it changed something.
+    Instead(Vec<Vec<Bytes>>),
+    Nothing,
+    /// The request itself, even if nothing changed (PUBLISH, SCRIPT LOAD ...).
+    Always,
+}
+
+pub struct Call<'a> {
+    /// Argument 0 is the command's name (of a subcommand: the container's).
+    pub args: &'a [Bytes],
+    pub command: &'static Command,
+    pub server: &'a mut Instance,
+    pub now: Millis,
+    pub rng: &'a mut Rng,
+    pub disk: &'a mut dyn Disk,
+    pub out: &'a mut Outbox,
+    pub client: ClientId,
+    pub db: usize,
+    pub protocol: Protocol,
+    /// Inside EXEC or a script, where nobody can wait.
+    pub may_block: bool,
+    pub propagate: Propagate,
+}
+
+impl<'a> Call<'a> {
+    // -- looking -----------------------------------------------------------------------------------------------------
+
+    /// The value of `key` to read; None if there is none. Expires lazily, counts hits and misses, marks the access.
+    pub fn read_value(&mut self, key: &[u8]) -> Option<&Value> {
+        match self.live_position(key) {
+            Some(position) => {
+                self.server.stats.keyspace_hits += 1;
+                let slot = self.touch_access(position);
+                Some(&slot.value)
+            }
+            None => {
+                self.server.stats.keyspace_misses += 1;
+                self.notify(Class::KeyMiss, "keymiss", key);
+                None
+            }
+        }
+    }
+
+    /// The value of `key` to change in place; None if there is none.
+    pub fn write_value(&mut self, key: &[u8]) -> Option<&mut Value> {
+        let position = self.live_position(key)?;
+        Some(&mut self.touch_access(position).value)
+    }
+
+    /// Like `read_value`, for one type. Err: WRONGTYPE.
+    pub fn read<K: Kind + 'static>(&mut self, key: &[u8]) -> Result<Option<&K>, Refusal> {
+        self.read_value(key).map(|value| K::of(value).ok_or(refusal::WRONGTYPE)).transpose()
+    }
+
+    /// Like `write_value`, for one type. Err: WRONGTYPE.
+    pub fn write<K: Kind + 'static>(&mut self, key: &[u8]) -> Result<Option<&mut K>, Refusal> {
+        self.write_value(key).map(|value| K::of_mut(value).ok_or(refusal::WRONGTYPE)).transpose()
+    }
+
+    /// The value to change, made by `new` if there is none. Err: WRONGTYPE.
+    pub fn write_or_insert<K: Kind + 'static>(
+        &mut self,
+        key: &Bytes,
+        new: impl FnOnce() -> K,
+    ) -> Result<&mut K, Refusal> {
+        let position = match self.live_position(key) {
+            Some(position) => position,
+            None => {
+                self.insert(key, new().into_value());
+                self.db_ref().position(key).expect("just inserted")
+            }
+        };
+        K::of_mut(&mut self.touch_access(position).value).ok_or(refusal::WRONGTYPE)
+    }
+
+    /// Whether `key` exists; expires lazily, counts nothing.
+    pub fn exists(&mut self, key: &[u8]) -> bool {
+        self.live_position(key).is_some()
+    }
+
+    /// The whole slot, without hits, misses or access marks (OBJECT, TTL ...). Expires lazily.
+    pub fn slot(&mut self, key: &[u8]) -> Option<&Slot> {
+        let position = self.live_position(key)?;
+        Some(self.db_ref().at(position))
+    }
+
+    pub fn expires_at(&mut self, key: &[u8]) -> Option<Millis> {
+        self.slot(key)?.expires_at()
+    }
+
+    fn live_position(&mut self, key: &[u8]) -> Option<usize> {
+        let position = self.db_ref().position(key)?;
+        if self.db_ref().at(position).is_expired(self.now) && self.server.expires_keys() {
+            self.expire(self.db, &Bytes::copy(key));
+            return None;
+        }
+        Some(position)
+    }
+
+    fn touch_access(&mut self, position: usize) -> &mut Slot {
+        let stamp = self.server.access_stamp(self.now);
+        let slot = self.db_mut().at_mut(position);
+        slot.access = stamp;
+        slot
+    }
+
+    pub fn db_ref(&self) -> &Db {
+        &self.server.dbs[self.db]
+    }
+
+    pub fn db_mut(&mut self) -> &mut Db {
+        &mut self.server.dbs[self.db]
+    }
+
+    // -- changing ----------------------------------------------------------------------------------------------------
+
+    /// Puts a value under `key`, dropping an expiry. Reports nothing: call `changed`.
+    pub fn insert(&mut self, key: &Bytes, value: Value) {
+        self.insert_with(key, value, false);
+    }
+
+    /// Puts a value under `key`, keeping an expiry.
+    pub fn insert_keeping_ttl(&mut self, key: &Bytes, value: Value) {
+        self.insert_with(key, value, true);
+    }
+
+    fn insert_with(&mut self, key: &Bytes, value: Value, keep_ttl: bool) {
+        let stamp = self.server.access_stamp(self.now);
+        if self.db_mut().insert(key, value, stamp, keep_ttl).is_none() {
+            self.notify(Class::New, "new", key);
+        }
+    }
+
+    /// Removes `key` if it is there and alive. Reports nothing: call `changed`.
+    pub fn remove(&mut self, key: &[u8]) -> Option<Value> {
+        self.live_position(key)?;
+        self.db_mut().remove(key).map(|slot| slot.value)
+    }
+
+    pub fn set_expiry(&mut self, key: &[u8], at: Option<Millis>) -> bool {
+        self.db_mut().set_expiry(key, at)
+    }
+
+    /// Reports one change of `key`: dirty count, WATCH, blocked clients, keyspace event. Once per change.
+    pub fn changed(&mut self, class: Class, event: &'static str, key: &[u8]) {
+        self.server.dirty += 1;
+        self.touched(key);
+        self.notify(class, event, key);
+    }
+
+    /// Removes `key` if its collection has become empty, and reports that with `del`.
+    pub fn remove_if_empty(&mut self, key: &[u8]) -> bool {
+        if !self.db_ref().slot(key).is_some_and(|slot| slot.value.is_empty()) {
+            return false;
+        }
+        self.db_mut().remove(key);
+        self.touched(key);
+        self.notify(Class::Generic, "del", key);
+        true
+    }
+
+    /// More changes than the one that `changed` counted: elements of one command.
+    pub fn dirty(&mut self, more: usize) {
+        self.server.dirty += more as u64;
+    }
+
+    /// The part of `changed` that concerns other clients: WATCH and those that wait for the key.
+    pub fn touched(&mut self, key: &[u8]) {
+        self.server.touch(self.db, key);
+    }
+
+    /// Publishes a keyspace event, without any other consequence.
+    pub fn notify(&mut self, class: Class, event: &'static str, key: &[u8]) {
+        let db = self.db;
+        self.server.notify(db, class, event, key, self.out);
+    }
+
+    /// Removes an expired key of database `db`, with all that follows from it.
+    pub fn expire(&mut self, db: usize, key: &Bytes) {
+        self.server.expire(db, key, self.out);
+    }
+
+    // -- the rest ----------------------------------------------------------------------------------------------------
+
+    pub fn me(&self) -> &Client {
+        &self.server.clients[&self.client]
+    }
+
+    pub fn me_mut(&mut self) -> &mut Client {
+        self.server.clients.get_mut(&self.client).expect("a call's client lives as long as the call")
+    }
+
+    pub fn limits(&self) -> Limits {
+        self.server.config.limits
+    }
+
+    pub fn seed(&self) -> HashSeed {
+        self.server.seed
+    }
+
+    /// Argument `index` as an integer. Err: `value is not an integer or out of range`.
+    pub fn int(&self, index: usize) -> Result<i64, Refusal> {
+        super::value::string::parse_int(&self.args[index]).ok_or(refusal::NOT_INTEGER)
+    }
+
+    /// Whether argument `index` is `word`, in any case.
+    pub fn is(&self, index: usize, word: &str) -> bool {
+        self.args.get(index).is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    /// Waits for `keys`: the request is run again when one of them changes. Where nobody may wait, `timeout_reply` at once.
+    /// `kind` is TYPE's word for what can serve it; `timeout` in ms, 0 for ever.
+    pub fn block(&mut self, keys: &[Bytes], kind: &'static str, timeout: Millis, timeout_reply: Reply) -> Outcome {
+        if !self.may_block {
+            return Ok(timeout_reply);
+        }
+        let (now, db, args) = (self.now, self.db, self.args.to_vec());
+        let me = self.me_mut();
+        let (deadline, since) = match &me.blocked {
+            // Run again and still without an answer: the first deadline stands.
+            Some(before) => (before.deadline, before.since),
+            None => ((timeout > Millis::ZERO).then(|| now + timeout), now),
+        };
+        let blocked = Blocked { args, db, keys: keys.to_vec(), kind, deadline, timeout_reply, since };
+        me.blocked = Some(blocked.clone());
+        let client = self.client;
+        self.server.waiting.add(client, &blocked);
+        Ok(Reply::None)
+    }
+
+    /// Propagates `commands` in place of the request.
+    pub fn propagate_as(&mut self, commands: Vec<Vec<Bytes>>) {
+        self.propagate = Propagate::Instead(commands);
+    }
+
+    /// Runs another command as part of this one (EXEC, scripts): with its own checks of arity and type, no queueing.
+    pub fn nested(&mut self, command: &'static Command, args: &[Bytes]) -> Outcome {
+        let mut call = Call {
+            args,
+            command,
+            server: self.server,
+            now: self.now,
+            rng: self.rng,
+            disk: self.disk,
+            out: self.out,
+            client: self.client,
+            db: 0,
+            protocol: self.protocol,
+            may_block: false,
+            propagate: Propagate::AsRequested,
+        };
+        call.db = call.me().db;
+        call.protocol = call.me().protocol;
+        Instance::perform(&mut call)
+    }
+}
+
+impl Instance {
+    /// Tells those who watch or wait for `key` that it changed.
+    pub fn touch(&mut self, db: usize, key: &[u8]) {
+        self.waiting.touch(db, key);
+        if !self.watchers.is_empty() {
+            self.break_watches(db, key);
+        }
+    }
+
+    /// Publishes a keyspace event and traces it.
+    pub fn notify(&mut self, db: usize, class: Class, event: &'static str, key: &[u8], out: &mut Outbox) {
+        if self.tracing && !matches!(class, Class::New | Class::KeyMiss) {
+            out.push(Output::Trace(KeyTrace { db, key: Bytes::copy(key), event }));
+        }
+        if self.config.notify & class as u32 == 0 {
+            return;
+        }
+        if self.config.notify & notify::KEYSPACE != 0 {
+            let channel = [format!("__keyspace@{db}__:").as_bytes(), key].concat();
+            self.pubsub.publish(&channel, event.as_bytes(), out);
+        }
+        if self.config.notify & notify::KEYEVENT != 0 {
+            self.pubsub.publish(format!("__keyevent@{db}__:{event}").as_bytes(), key, out);
+        }
+    }
+
+    /// Removes an expired key: propagated as DEL, announced as `expired`, a change for WATCH.
+    pub fn expire(&mut self, db: usize, key: &Bytes, out: &mut Outbox) {
+        self.dbs[db].remove(key);
+        self.stats.expired_keys += 1;
+        self.propagate(db, vec![Bytes::from("DEL"), key.clone()]);
+        self.touch(db, key);
+        self.notify(db, Class::Expired, "expired", key, out);
+    }
+}

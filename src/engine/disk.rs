@@ -1,0 +1,95 @@
+//! The engine's port to files. The lab implements it over a simulated disk, `redlab serve` over the real one.
+
+use std::fmt;
+
+/// Why a file operation failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiskError {
+    NotFound,
+    /// No space left on device.
+    Full,
+    Other(String),
+}
+
+impl fmt::Display for DiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DiskError::NotFound => f.write_str("No such file or directory"),
+            DiskError::Full => f.write_str("No space left on device"),
+            DiskError::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Files below one instance's working directory. Paths are relative to it, with `/`.
+///
+/// `write`, `append` and `truncate` reach the page cache; only `fsync` makes contents survive a loss of power, and only
+/// `fsync_dir` makes names (created, renamed, removed) survive it.
+pub trait Disk {
+    fn read(&self, path: &str) -> Result<Vec<u8>, DiskError>;
+    /// Creates or replaces.
+    fn write(&mut self, path: &str, contents: &[u8]) -> Result<(), DiskError>;
+    /// Creates if missing.
+    fn append(&mut self, path: &str, tail: &[u8]) -> Result<(), DiskError>;
+    fn truncate(&mut self, path: &str, len: u64) -> Result<(), DiskError>;
+    fn fsync(&mut self, path: &str) -> Result<(), DiskError>;
+    /// `dir` is "" for the working directory itself.
+    fn fsync_dir(&mut self, dir: &str) -> Result<(), DiskError>;
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), DiskError>;
+    fn remove(&mut self, path: &str) -> Result<(), DiskError>;
+    fn create_dir(&mut self, dir: &str) -> Result<(), DiskError>;
+    /// Names of the files in `dir`, sorted.
+    fn list(&self, dir: &str) -> Result<Vec<String>, DiskError>;
+    /// None if there is no such file.
+    fn len(&self, path: &str) -> Option<u64>;
+}
+
+/// A disk in memory that forgets nothing and loses nothing: for tests and for a sandbox without files.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryDisk {
+    pub files: std::collections::BTreeMap<String, Vec<u8>>,
+}
+
+impl Disk for MemoryDisk {
+    fn read(&self, path: &str) -> Result<Vec<u8>, DiskError> {
+        self.files.get(path).cloned().ok_or(DiskError::NotFound)
+    }
+    fn write(&mut self, path: &str, contents: &[u8]) -> Result<(), DiskError> {
+        self.files.insert(path.to_owned(), contents.to_vec());
+        Ok(())
+    }
+    fn append(&mut self, path: &str, tail: &[u8]) -> Result<(), DiskError> {
+        self.files.entry(path.to_owned()).or_default().extend_from_slice(tail);
+        Ok(())
+    }
+    fn truncate(&mut self, path: &str, len: u64) -> Result<(), DiskError> {
+        let file = self.files.get_mut(path).ok_or(DiskError::NotFound)?;
+        file.resize(len as usize, 0);
+        Ok(())
+    }
+    fn fsync(&mut self, path: &str) -> Result<(), DiskError> {
+        if self.files.contains_key(path) { Ok(()) } else { Err(DiskError::NotFound) }
+    }
+    fn fsync_dir(&mut self, _dir: &str) -> Result<(), DiskError> {
+        Ok(())
+    }
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), DiskError> {
+        let file = self.files.remove(from).ok_or(DiskError::NotFound)?;
+        self.files.insert(to.to_owned(), file);
+        Ok(())
+    }
+    fn remove(&mut self, path: &str) -> Result<(), DiskError> {
+        self.files.remove(path).map(drop).ok_or(DiskError::NotFound)
+    }
+    fn create_dir(&mut self, _dir: &str) -> Result<(), DiskError> {
+        Ok(())
+    }
+    fn list(&self, dir: &str) -> Result<Vec<String>, DiskError> {
+        let prefix = if dir.is_empty() { String::new() } else { format!("{dir}/") };
+        let names = self.files.keys().filter_map(|path| path.strip_prefix(&prefix));
+        Ok(names.filter(|name| !name.contains('/')).map(str::to_owned).collect())
+    }
+    fn len(&self, path: &str) -> Option<u64> {
+        self.files.get(path).map(|file| file.len() as u64)
+    }
+}

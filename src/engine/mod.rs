@@ -1,0 +1,156 @@
+//! One Redis instance as a pure value: the same inputs give the same outputs, byte for byte.
+//!
+//! The journey of a command: `Instance::step` takes a request; `dispatch` finds the command, refuses or queues it, or has
+//! it performed; the handler in `commands` works on the keyspace through `Call` and reports its changes; what it changed
+//! is propagated; clients that waited for a key it touched are served; replies stand in the outbox.
+//!
+//! Nothing in here reads a clock, opens a file or draws a number that was not handed in with `Env`.
+
+pub mod blocked;
+pub mod call;
+pub mod client;
+pub mod command;
+pub mod commands;
+pub mod config;
+pub mod dict;
+pub mod disk;
+mod dispatch;
+pub mod keyspace;
+pub mod notify;
+pub mod pubsub;
+pub mod refusal;
+pub mod stats;
+pub mod value;
+
+use crate::base::{Bytes, Millis, Rng};
+use crate::resp::Reply;
+use blocked::Waiting;
+pub use call::Call;
+use client::Client;
+pub use client::ClientId;
+pub use command::Command;
+use config::Config;
+use dict::HashSeed;
+use disk::Disk;
+use keyspace::Db;
+use pubsub::PubSub;
+use stats::Stats;
+use std::collections::BTreeMap;
+
+/// What the outside lends for one step. `now` does not move during it.
+pub struct Env<'a> {
+    pub now: Millis,
+    pub rng: &'a mut Rng,
+    pub disk: &'a mut dyn Disk,
+}
+
+/// What can happen to an instance.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    Connect(ClientId),
+    Request(ClientId, Vec<Bytes>),
+    Hangup(ClientId),
+    /// serverCron: active expiry, timeouts, save points, fsync policy. Ten times a second, or less when idle.
+    Tick,
+}
+
+/// What an instance says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    Reply(ClientId, Reply),
+    /// Out of band: a message, a MONITOR line, an invalidation.
+    Push(ClientId, Reply),
+    /// The connection ends, after what was said before.
+    Close(ClientId),
+    /// A line of the server's log, without its time stamp.
+    Log(String),
+    /// Only while `Instance::tracing`: a key changed.
+    Trace(KeyTrace),
+    /// The process ends (SHUTDOWN).
+    Exit,
+}
+
+/// A change of a key, named as its keyspace event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyTrace {
+    pub db: usize,
+    pub key: Bytes,
+    pub event: &'static str,
+}
+
+pub type Outbox = Vec<Output>;
+
+/// A Redis server without its process.
+#[derive(Clone)]
+pub struct Instance {
+    pub config: Config,
+    pub dbs: Vec<Db>,
+    pub clients: BTreeMap<ClientId, Client>,
+    pub pubsub: PubSub,
+    pub stats: Stats,
+    pub waiting: Waiting,
+    /// Who watches which key.
+    pub watchers: BTreeMap<(usize, Bytes), Vec<ClientId>>,
+    /// Changes since the last save.
+    pub dirty: u64,
+    /// What this step has to write to the AOF and send to replicas, in order, with its database.
+    pub propagated: Vec<(usize, Vec<Bytes>)>,
+    /// Say every change of a key as `Output::Trace`.
+    pub tracing: bool,
+    pub seed: HashSeed,
+    pub run_id: String,
+    pub now: Millis,
+}
+
+impl Instance {
+    /// An empty instance. `rng` gives its run id and the secret of its hash tables.
+    pub fn new(config: Config, now: Millis, rng: &mut Rng) -> Instance {
+        let seed = HashSeed(rng.next_u64(), rng.next_u64());
+        let stats =
+            Stats { started_at: now, commands: vec![Default::default(); commands::table().len()], ..Stats::default() };
+        Instance {
+            dbs: (0..config.databases).map(|_| Db::new(seed)).collect(),
+            config,
+            clients: BTreeMap::new(),
+            pubsub: PubSub::default(),
+            stats,
+            waiting: Waiting::default(),
+            watchers: BTreeMap::new(),
+            dirty: 0,
+            propagated: Vec::new(),
+            tracing: false,
+            seed,
+            run_id: rng.hex40(),
+            now,
+        }
+    }
+
+    /// Takes one input and appends what follows from it to `out`.
+    pub fn step(&mut self, env: &mut Env, input: Input, out: &mut Outbox) {
+        self.now = env.now;
+        match input {
+            Input::Connect(id) => {
+                self.stats.connections_received += 1;
+                self.clients.insert(id, Client::new(id, env.now));
+            }
+            Input::Request(id, args) => self.request(env, id, args, out),
+            Input::Hangup(id) => self.hang_up(id),
+            Input::Tick => self.tick(env, out),
+        }
+    }
+
+    /// Whether this instance removes expired keys itself (a replica waits for its primary's DEL).
+    pub fn expires_keys(&self) -> bool {
+        true
+    }
+
+    /// What `Slot::access` is set to by an access now.
+    pub fn access_stamp(&self, now: Millis) -> u32 {
+        now.secs() as u32
+    }
+
+    /// Notes a command for the AOF and the replicas.
+    pub fn propagate(&mut self, db: usize, args: Vec<Bytes>) {
+        self.propagated.push((db, args));
+    }
+}
