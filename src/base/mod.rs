@@ -1,6 +1,10 @@
 //! Words that every ring speaks: bytes, time, seeded randomness, and Redis' small text rules.
 
 pub mod bytes;
+pub mod float;
+pub mod glob;
+mod long_double;
+pub mod quote;
 pub mod rng;
 pub mod time;
 
