@@ -9,3 +9,7 @@ pub mod engine;
 pub mod port;
 
 pub mod console;
+
+pub mod check;
+pub mod lesson;
+pub mod tutor;

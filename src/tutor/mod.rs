@@ -1,0 +1,238 @@
+//! The learner in a lesson: terminals, exercises, feedback, and what is kept to resume.
+//!
+//! A session is fed with what happens at the keyboard and with time that passed; everything else follows from the lesson and
+//! from that, so what is saved is just that: replaying the entries gives the same screen, the same world and the same
+//! progress, after a crash of the program too.
+
+use crate::base::Millis;
+use crate::check::Shown;
+use crate::console::{Line, Terminal, Word};
+use crate::lesson::{self, Inline, Lesson};
+use crate::port::Backend;
+use crate::snapshot;
+use std::sync::Arc;
+
+/// One lesson being done.
+pub struct Session {
+    lesson: Arc<Lesson>,
+    backend: Box<dyn Backend>,
+    terminals: Vec<Terminal>,
+    exercises: Vec<ExerciseState>,
+    current: usize,
+    events: Vec<snapshot::Event>,
+    saved: Saved,
+    replayed: Response,
+}
+
+/// What an exercise looks like to the learner at this moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExerciseState {
+    pub id: String,
+    pub title: String,
+    pub goals: Vec<GoalState>,
+    pub questions: Vec<QuestionState>,
+    /// At most one message at a time.
+    pub feedback: Option<Feedback>,
+    pub hints_shown: Vec<String>,
+    pub hints_total: usize,
+    pub solved: bool,
+    /// The solution was played; shown in the summary.
+    pub solution_seen: bool,
+    pub started: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct GoalState {
+    pub say: Vec<Inline>,
+    pub met: bool,
+    /// It stays met, whatever comes.
+    pub latched: bool,
+    /// An `always` goal that was broken.
+    pub broken: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuestionState {
+    pub id: String,
+    pub ask: Vec<Inline>,
+    pub choices: Vec<String>,
+    pub said: Option<String>,
+    pub right: Option<bool>,
+}
+
+/// Why the current exercise is not done yet, in a sentence or two.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Feedback {
+    pub tone: Tone,
+    pub say: Vec<Inline>,
+    /// The goal that it is about.
+    pub goal: Option<usize>,
+    /// The future that failed, to be watched.
+    pub future: Vec<Shown>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tone {
+    /// A goal that had to hold all the time was broken.
+    Broken,
+    /// A known mistake, or a cause found in the history.
+    Wrong,
+    /// Not there yet.
+    Missing,
+    Solved,
+}
+
+/// What came of one thing that the learner did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Response {
+    /// New lines, each with the terminal they belong to. What the learner typed comes first, with its prompt.
+    pub lines: Vec<(usize, Line)>,
+    pub effects: Vec<Effect>,
+}
+
+/// What a front end has to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    Solved(usize),
+    LessonDone,
+    /// Open the editor; hand the result to `Session::write_file`.
+    OpenEditor {
+        path: String,
+        text: String,
+    },
+    /// A future that failed, or a solution played in a copy of the world.
+    ShowFuture {
+        title: String,
+        lines: Vec<Line>,
+    },
+    /// The learner went to another exercise.
+    Exercise(usize),
+    /// Terminals were added, or the focus moved to this one.
+    Focus(usize),
+    /// Wipe this terminal's screen.
+    Clear(usize),
+    /// The screens changed as a whole (undo, redo, reset): draw them from `Session::screen`.
+    Redraw,
+    OpenLesson(Option<String>),
+    /// The lesson is at its end and the learner wants to go on.
+    NextLesson,
+    Help(Option<String>),
+    Set(String, String),
+    Quit,
+}
+
+/// What is needed to resume.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Saved {
+    pub lesson: String,
+    pub hash: String,
+    pub entries: Vec<Entry>,
+}
+
+/// Something that happened to a session from outside.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entry {
+    Line { terminal: usize, text: String },
+    Interrupt { terminal: usize },
+    Advance(Millis),
+    WriteFile { path: String, text: String },
+    GoTo(usize),
+    Terminal(String),
+}
+
+impl Session {
+    pub fn open(
+        lesson: &Arc<Lesson>,
+        make: &dyn Fn(&lesson::World) -> Box<dyn Backend>,
+        saved: Option<&Saved>,
+    ) -> Session {
+        let _ = saved;
+        Session {
+            lesson: lesson.clone(),
+            backend: make(&lesson.world),
+            terminals: Vec::new(),
+            exercises: Vec::new(),
+            current: 0,
+            events: Vec::new(),
+            saved: Saved::default(),
+            replayed: Response::default(),
+        }
+    }
+
+    pub fn lesson(&self) -> &Arc<Lesson> {
+        &self.lesson
+    }
+
+    pub fn terminals(&self) -> &[Terminal] {
+        &self.terminals
+    }
+
+    /// For key presses that never reach the journal, such as completion.
+    pub fn terminal_mut(&mut self, terminal: usize) -> Option<(&mut Terminal, &mut dyn Backend)> {
+        Some((self.terminals.get_mut(terminal)?, &mut *self.backend))
+    }
+
+    /// Runs a line in a terminal, marks an undo step and judges the goals. Answers every `:` word that it can itself.
+    pub fn submit(&mut self, terminal: usize, line: &str) -> Response {
+        let _ = (terminal, line, Word::Goals);
+        Response::default()
+    }
+
+    /// Ctrl-C in a terminal.
+    pub fn interrupt(&mut self, terminal: usize) -> Response {
+        let _ = terminal;
+        Response::default()
+    }
+
+    /// Real time that passed. Cheap when nothing is due.
+    pub fn advance(&mut self, span: Millis) -> Response {
+        self.backend.advance(span);
+        Response::default()
+    }
+
+    /// What the editor opened by `Effect::OpenEditor` gave back.
+    pub fn write_file(&mut self, path: &str, text: &str) -> Response {
+        let _ = (path, text);
+        Response::default()
+    }
+
+    /// Everything printed so far in a terminal, typed lines with their prompts included: what its screen shows.
+    pub fn screen(&self, terminal: usize) -> &[Line] {
+        let _ = (terminal, &self.replayed);
+        &[]
+    }
+
+    pub fn exercises(&self) -> &[ExerciseState] {
+        &self.exercises
+    }
+
+    pub fn current(&self) -> usize {
+        self.current
+    }
+
+    /// On to the next exercise; false at the last one.
+    pub fn next(&mut self) -> bool {
+        false
+    }
+
+    pub fn go_to(&mut self, exercise: usize) {
+        self.current = exercise;
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.exercises.iter().all(|exercise| exercise.solved)
+    }
+
+    pub fn snapshot(&self) -> snapshot::World {
+        self.backend.snapshot()
+    }
+
+    pub fn events(&self) -> &[snapshot::Event] {
+        &self.events
+    }
+
+    pub fn saved(&self) -> &Saved {
+        &self.saved
+    }
+}
