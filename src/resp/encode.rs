@@ -1,0 +1,151 @@
+//! Replies and requests as bytes, written straight into the output buffer.
+
+use super::{Protocol, Reply};
+use crate::base::float;
+
+/// Appends `reply` to `out`. What RESP2 lacks is rendered down as Redis does it: maps flat, doubles and verbatim strings
+/// as bulk strings, booleans as 1 and 0.
+pub fn reply(out: &mut Vec<u8>, reply: &Reply, protocol: Protocol) {
+    let resp3 = protocol == Protocol::Resp3;
+    match reply {
+        Reply::Status(text) => line(out, b'+', text.as_bytes()),
+        Reply::Error(text) => line(out, b'-', text.as_bytes()),
+        Reply::Int(n) => header(out, b':', *n),
+        Reply::Bulk(bytes) => bulk(out, bytes),
+        Reply::Nil if resp3 => out.extend_from_slice(b"_\r\n"),
+        Reply::NilArray if resp3 => out.extend_from_slice(b"_\r\n"),
+        Reply::Nil => out.extend_from_slice(b"$-1\r\n"),
+        Reply::NilArray => out.extend_from_slice(b"*-1\r\n"),
+        Reply::Array(items) => list(out, b'*', items, protocol),
+        Reply::Set(items) => list(out, if resp3 { b'~' } else { b'*' }, items, protocol),
+        Reply::Push(items) => list(out, if resp3 { b'>' } else { b'*' }, items, protocol),
+        Reply::Map(pairs) => {
+            let (kind, len) = if resp3 { (b'%', pairs.len()) } else { (b'*', pairs.len() * 2) };
+            header(out, kind, len as i64);
+            for (key, value) in pairs {
+                self::reply(out, key, protocol);
+                self::reply(out, value, protocol);
+            }
+        }
+        Reply::Double(value) if resp3 => line(out, b',', float::text(*value).as_bytes()),
+        Reply::Double(value) => bulk(out, float::text(*value).as_bytes()),
+        Reply::Bool(yes) if resp3 => out.extend_from_slice(if *yes { b"#t\r\n" } else { b"#f\r\n" }),
+        Reply::Bool(yes) => header(out, b':', i64::from(*yes)),
+        Reply::Verbatim(format, text) if resp3 => {
+            header(out, b'=', text.len() as i64 + 4);
+            out.extend_from_slice(format.as_bytes());
+            out.push(b':');
+            out.extend_from_slice(text);
+            out.extend_from_slice(b"\r\n");
+        }
+        Reply::Verbatim(_, text) => bulk(out, text),
+        Reply::BigNumber(digits) if resp3 => line(out, b'(', digits),
+        Reply::BigNumber(digits) => bulk(out, digits),
+        Reply::Many(replies) => replies.iter().for_each(|each| self::reply(out, each, protocol)),
+        Reply::None => {}
+    }
+}
+
+/// Appends `args` as a client sends a command: an array of bulk strings.
+pub fn request<B: AsRef<[u8]>>(out: &mut Vec<u8>, args: &[B]) {
+    header(out, b'*', args.len() as i64);
+    for arg in args {
+        bulk(out, arg.as_ref());
+    }
+}
+
+fn list(out: &mut Vec<u8>, kind: u8, items: &[Reply], protocol: Protocol) {
+    header(out, kind, items.len() as i64);
+    for item in items {
+        reply(out, item, protocol);
+    }
+}
+
+fn bulk(out: &mut Vec<u8>, bytes: &[u8]) {
+    header(out, b'$', bytes.len() as i64);
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A line break inside of a line would end it; as Redis does, it becomes a blank.
+fn line(out: &mut Vec<u8>, kind: u8, text: &[u8]) {
+    out.push(kind);
+    if text.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+        out.extend(text.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
+    } else {
+        out.extend_from_slice(text);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn header(out: &mut Vec<u8>, kind: u8, n: i64) {
+    out.push(kind);
+    int(out, n);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Decimal digits, without going through a `String`.
+fn int(out: &mut Vec<u8>, n: i64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    let mut rest = n.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if n < 0 {
+        at -= 1;
+        digits[at] = b'-';
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Bytes;
+
+    fn wire(value: &Reply, protocol: Protocol) -> String {
+        let mut out = Vec::new();
+        reply(&mut out, value, protocol);
+        String::from_utf8_lossy(&out).replace("\r\n", ".")
+    }
+
+    #[test]
+    fn each_kind_has_its_form_in_both_protocols() {
+        let pair = || vec![Reply::bulk("a"), Reply::Int(-1)];
+        for (reply, resp2, resp3) in [
+            (Reply::OK, "+OK.", "+OK."),
+            (Reply::error("ERR a\r\nb"), "-ERR a  b.", "-ERR a  b."),
+            (Reply::Int(i64::MIN), ":-9223372036854775808.", ":-9223372036854775808."),
+            (Reply::bulk(""), "$0..", "$0.."),
+            (Reply::Nil, "$-1.", "_."),
+            (Reply::NilArray, "*-1.", "_."),
+            (Reply::Array(pair()), "*2.$1.a.:-1.", "*2.$1.a.:-1."),
+            (Reply::Set(pair()), "*2.$1.a.:-1.", "~2.$1.a.:-1."),
+            (Reply::Push(pair()), "*2.$1.a.:-1.", ">2.$1.a.:-1."),
+            (Reply::Map(vec![(Reply::bulk("k"), Reply::Nil)]), "*2.$1.k.$-1.", "%1.$1.k._."),
+            (Reply::Double(1.5), "$3.1.5.", ",1.5."),
+            (Reply::Double(f64::INFINITY), "$3.inf.", ",inf."),
+            (Reply::Bool(true), ":1.", "#t."),
+            (Reply::Verbatim("txt", Bytes::from("hi")), "$2.hi.", "=6.txt:hi."),
+            (Reply::BigNumber(Bytes::from("123")), "$3.123.", "(123."),
+            (Reply::Many(pair()), "$1.a.:-1.", "$1.a.:-1."),
+            (Reply::None, "", ""),
+        ] {
+            assert_eq!(wire(&reply, Protocol::Resp2), resp2, "{reply:?}");
+            assert_eq!(wire(&reply, Protocol::Resp3), resp3, "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_an_array_of_bulk_strings() {
+        let mut out = Vec::new();
+        request(&mut out, &["SET", "k", ""]);
+        assert_eq!(out, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n");
+    }
+}
