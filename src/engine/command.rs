@@ -5,6 +5,7 @@
 
 use super::call::Call;
 use super::refusal::Refusal;
+use super::syntax;
 use crate::resp::Reply;
 
 pub type Outcome = Result<Reply, Refusal>;
@@ -153,43 +154,11 @@ impl Command {
 
     /// As Redis counts: the number of words with the name's, negative if that is only the least.
     pub fn arity(&self) -> i32 {
-        let least = self.name.split(' ').count() as i32 + least_words(self.syntax);
-        if self.syntax.contains('[') || !self.sub.is_empty() {
-            -least.max(if self.sub.is_empty() { 1 } else { 2 })
-        } else {
-            least
-        }
+        let (least, more) = syntax::span(&syntax::parse(self.syntax));
+        // A container needs the name of a subcommand; what that needs, its own arity says.
+        let words = (self.name.split(' ').count() + least).max(1 + usize::from(!self.sub.is_empty())) as i32;
+        if more || !self.sub.is_empty() { -words } else { words }
     }
-}
-
-/// How many words `syntax` needs at least: optional parts are in `[]`, alternatives in `<a | b>`.
-fn least_words(syntax: &str) -> i32 {
-    let (mut depth, mut alternatives) = (0, Vec::new());
-    let (mut total, mut words, mut least) = (0, 0, i32::MAX);
-    for word in
-        syntax.replace('[', " [ ").replace(']', " ] ").replace('<', " < ").replace('>', " > ").split_whitespace()
-    {
-        match word {
-            "[" => depth += 1,
-            "]" => depth -= 1,
-            _ if depth > 0 => {}
-            "<" => alternatives.push((total, words, least, words)),
-            "|" => {
-                least = least.min(words);
-                words = 0;
-            }
-            ">" => {
-                let best = least.min(words);
-                let (t, w, l, _) = alternatives.pop().unwrap_or_default();
-                (total, words, least) = (t, w + best, l);
-            }
-            _ => words += 1,
-        }
-        if word == "<" {
-            (words, least) = (0, i32::MAX);
-        }
-    }
-    total + words
 }
 
 #[cfg(test)]

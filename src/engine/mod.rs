@@ -20,6 +20,7 @@ pub mod notify;
 pub mod pubsub;
 pub mod refusal;
 pub mod stats;
+pub mod syntax;
 pub mod value;
 
 use crate::base::{Bytes, Millis, Rng};
