@@ -3,6 +3,7 @@
 pub mod base;
 pub mod resp;
 pub mod snapshot;
+pub mod transcript;
 
 pub mod engine;
 
