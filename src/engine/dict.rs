@@ -37,6 +37,10 @@ impl<V> Dict<V> {
         Dict { entries: Vec::new(), buckets: Vec::new(), seed }
     }
 
+    pub fn seed(&self) -> HashSeed {
+        self.seed
+    }
+
     pub fn len(&self) -> usize {
         self.entries.len()
     }

@@ -1,0 +1,231 @@
+//! Sorted sets: members ordered by (score, member).
+//!
+//! A small one is a sorted vector, reported as `listpack`. Past `zset-max-listpack-entries` members, or with one longer
+//! than `zset-max-listpack-value`, it is a dict from member to score beside a skip list that knows ranks (`skiplist`).
+//! Every range, by index, score or text, is a range of ranks: its ends are found with `partition`.
+
+mod skiplist;
+
+use crate::base::{Bytes, Rng};
+use crate::engine::config::Limits;
+use crate::engine::dict::{Dict, HashSeed};
+use skiplist::SkipList;
+use std::cmp::Ordering;
+use std::ops::Range;
+
+/// No score is NaN.
+#[derive(Clone, Debug)]
+pub struct Zset(Form);
+
+#[derive(Clone, Debug)]
+enum Form {
+    Small(Vec<(Bytes, f64)>, HashSeed),
+    Large { scores: Dict<f64>, order: SkipList },
+}
+
+/// The order of a sorted set: by score, then byte by byte.
+fn order(a: (f64, &[u8]), b: (f64, &[u8])) -> Ordering {
+    a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then_with(|| a.1.cmp(b.1))
+}
+
+impl Zset {
+    pub fn new(seed: HashSeed) -> Zset {
+        Zset(Form::Small(Vec::new(), seed))
+    }
+
+    /// Chooses the encoding for about `expected` members in all, the longest of `longest` bytes.
+    pub fn expect(&mut self, expected: usize, longest: usize, limits: &Limits) {
+        if expected > limits.zset_max_listpack_entries || longest > limits.zset_max_listpack_value {
+            self.make_large();
+        }
+    }
+
+    pub fn encoding(&self) -> &'static str {
+        match &self.0 {
+            Form::Small(..) => "listpack",
+            Form::Large { .. } => "skiplist",
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Form::Small(members, _) => members.len(),
+            Form::Large { scores, .. } => scores.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn score(&self, member: &[u8]) -> Option<f64> {
+        match &self.0 {
+            Form::Small(members, _) => members.iter().find(|(name, _)| **name == *member).map(|(_, score)| *score),
+            Form::Large { scores, .. } => scores.get(member).copied(),
+        }
+    }
+
+    /// Adds or moves `member`; its score before, if it was there. `score` must not be NaN. O(log n).
+    pub fn insert(&mut self, member: Bytes, score: f64, limits: &Limits) -> Option<f64> {
+        debug_assert!(!score.is_nan(), "commands refuse NaN");
+        if let Form::Small(members, _) = &mut self.0 {
+            let old = members.iter().position(|(name, _)| *name == member);
+            let fits =
+                members.len() < limits.zset_max_listpack_entries && member.len() <= limits.zset_max_listpack_value;
+            if old.is_some() || fits {
+                let before = old.map(|at| members.remove(at).1);
+                // A listpack keeps whole numbers as integers, which have no negative zero.
+                let score = score + 0.0;
+                let at = members.partition_point(|(name, known)| order((*known, name), (score, &member)).is_lt());
+                members.insert(at, (member, score));
+                return before;
+            }
+        }
+        self.make_large();
+        let Form::Large { scores, order } = &mut self.0 else { unreachable!("made large above") };
+        if let Some(known) = scores.get_mut(&member) {
+            let before = std::mem::replace(known, score);
+            if before.to_bits() != score.to_bits() {
+                order.remove(before, &member);
+                order.insert(score, member);
+            }
+            return Some(before);
+        }
+        order.insert(score, member.clone());
+        scores.insert(member, score);
+        None
+    }
+
+    /// The score of the removed member. O(log n).
+    pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        match &mut self.0 {
+            Form::Small(members, _) => {
+                let at = members.iter().position(|(name, _)| **name == *member)?;
+                Some(members.remove(at).1)
+            }
+            Form::Large { scores, order } => {
+                let score = scores.remove(member)?;
+                order.remove(score, member);
+                Some(score)
+            }
+        }
+    }
+
+    /// Removes the members of these ranks, in their order.
+    pub fn remove_range(&mut self, ranks: Range<usize>) -> Vec<(Bytes, f64)> {
+        let ranks = ranks.start..ranks.end.min(self.len());
+        if ranks.is_empty() {
+            return Vec::new();
+        }
+        match &mut self.0 {
+            Form::Small(members, _) => members.drain(ranks).collect(),
+            Form::Large { scores, order } => {
+                let gone: Vec<(Bytes, f64)> =
+                    order.iter_from(ranks.start).take(ranks.len()).map(|(name, score)| (name.clone(), score)).collect();
+                for (name, score) in &gone {
+                    order.remove(*score, name);
+                    scores.remove(name);
+                }
+                gone
+            }
+        }
+    }
+
+    /// The number of members before `member`. O(log n).
+    pub fn rank(&self, member: &[u8]) -> Option<usize> {
+        match &self.0 {
+            Form::Small(members, _) => members.iter().position(|(name, _)| **name == *member),
+            Form::Large { scores, order } => scores.get(member).map(|score| order.rank(*score, member)),
+        }
+    }
+
+    /// How many members stand before the first for which `before` is false. `before` must be true for a beginning of
+    /// the order and false for the rest. O(log n).
+    pub fn partition(&self, before: impl Fn(f64, &[u8]) -> bool) -> usize {
+        match &self.0 {
+            Form::Small(members, _) => members.partition_point(|(name, score)| before(*score, name)),
+            Form::Large { order, .. } => order.partition(before),
+        }
+    }
+
+    /// The member of a rank. O(log n).
+    pub fn nth(&self, rank: usize) -> Option<(&Bytes, f64)> {
+        self.range(rank..rank.saturating_add(1)).next()
+    }
+
+    /// In rank order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, f64)> {
+        self.range(0..self.len())
+    }
+
+    /// The members of these ranks, ascending. O(log n) to begin.
+    pub fn range(&self, ranks: Range<usize>) -> impl Iterator<Item = (&Bytes, f64)> {
+        let ranks = ranks.start.min(self.len())..ranks.end.min(self.len());
+        let count = ranks.len();
+        let (small, large) = match &self.0 {
+            Form::Small(members, _) => (Some(members[ranks.start..].iter().map(|(name, score)| (name, *score))), None),
+            Form::Large { order, .. } => (None, Some(order.iter_from(ranks.start))),
+        };
+        small.into_iter().flatten().chain(large.into_iter().flatten()).take(count)
+    }
+
+    /// The members of these ranks, descending. O(log n) to begin.
+    pub fn range_back(&self, ranks: Range<usize>) -> impl Iterator<Item = (&Bytes, f64)> {
+        let ranks = ranks.start.min(self.len())..ranks.end.min(self.len());
+        let count = ranks.len();
+        let (small, large) = match &self.0 {
+            Form::Small(members, _) => {
+                (Some(members[..ranks.end].iter().rev().map(|(name, score)| (name, *score))), None)
+            }
+            Form::Large { order, .. } => (None, Some(order.iter_back_from(ranks.end))),
+        };
+        small.into_iter().flatten().chain(large.into_iter().flatten()).take(count)
+    }
+
+    /// The member at `index` of any order that holds until the next change. O(1).
+    pub fn any(&self, index: usize) -> Option<(&Bytes, f64)> {
+        match &self.0 {
+            Form::Small(members, _) => members.get(index).map(|(name, score)| (name, *score)),
+            Form::Large { scores, .. } => scores.nth(index).map(|(name, score)| (name, *score)),
+        }
+    }
+
+    pub fn random(&self, rng: &mut Rng) -> Option<(&Bytes, f64)> {
+        self.any(rng.below(self.len()))
+    }
+
+    /// One step of a scan: one bucket of a table, all of a small set. The next cursor; 0 at the end.
+    pub fn scan<'a>(&'a self, cursor: u64, mut visit: impl FnMut(&'a Bytes, f64)) -> u64 {
+        match &self.0 {
+            Form::Small(members, _) => {
+                members.iter().for_each(|(name, score)| visit(name, *score));
+                0
+            }
+            Form::Large { scores, .. } => scores.scan(cursor, |name, score| visit(name, *score)),
+        }
+    }
+
+    /// Back to the small form if it fits: for results of set operations, which are built large.
+    pub fn into_small_if_fits(self, limits: &Limits) -> Zset {
+        let Form::Large { scores, order } = &self.0 else { return self };
+        let fits = scores.len() <= limits.zset_max_listpack_entries
+            && scores.keys().all(|name| name.len() <= limits.zset_max_listpack_value);
+        if !fits {
+            return self;
+        }
+        let members = order.iter_from(0).map(|(name, score)| (name.clone(), score + 0.0)).collect();
+        Zset(Form::Small(members, scores.seed()))
+    }
+
+    fn make_large(&mut self) {
+        let Form::Small(members, seed) = &mut self.0 else { return };
+        let mut scores = Dict::new(*seed);
+        scores.reserve(members.len() + 1);
+        let mut order = SkipList::new(seed.0);
+        for (name, score) in members.drain(..) {
+            order.insert(score, name.clone());
+            scores.insert(name, score);
+        }
+        self.0 = Form::Large { scores, order };
+    }
+}
