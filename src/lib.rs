@@ -7,6 +7,8 @@ pub mod transcript;
 
 pub mod engine;
 
+pub mod backend;
+pub mod lab;
 pub mod port;
 
 pub mod console;

@@ -61,7 +61,9 @@ pub trait Backend {
     fn read_file(&self, path: &str) -> Result<Vec<u8>, String>;
     fn write_file(&mut self, path: &str, contents: &[u8]) -> Result<(), String>;
     fn remove_file(&mut self, path: &str) -> Result<(), String>;
-    /// Paths below `dir`, sorted.
+    /// Err: in the words of mkdir(1): `File exists`, `No such file or directory`.
+    fn make_dir(&mut self, path: &str) -> Result<(), String>;
+    /// Paths of the files below `dir`, themselves from `dir`, sorted.
     fn list_files(&self, dir: &str) -> Vec<String>;
 
     fn snapshot(&self) -> snapshot::World;
@@ -80,4 +82,11 @@ pub trait Backend {
 
     /// The SQL database on this machine, if the world has one: a statement, and what the client prints.
     fn sql(&mut self, statement: &str) -> Result<Vec<String>, String>;
+
+    /// Logs `logins` users in and looks each of them up, in Redis and in SQL, against the real clock of this computer; the
+    /// report, line by line. Changes nothing in the lab's machine. Err: not to be measured here.
+    fn storm(&mut self, logins: usize) -> Result<Vec<String>, String> {
+        let _ = logins;
+        Err(String::from("storm: not on this machine"))
+    }
 }

@@ -154,7 +154,8 @@ pub struct Event {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
-    /// A command that a client sent and what it was answered (`Reply::None` while it blocks).
+    /// A command that a client sent and what it was answered. One that blocks is told twice: with `Reply::None` when it
+    /// begins to wait, and again with its answer.
     Command { client: u64, terminal: Option<String>, db: usize, args: Vec<Bytes>, reply: Reply },
     /// A key changed; `event` is the keyspace event's name (`set`, `del`, `expire`, `expired`, `evicted` ...). `by` is
     /// the sequence number of the command that did it, None if time did.
@@ -163,6 +164,8 @@ pub enum What {
     Process { pid: u32, state: State, how: String },
     /// A line of the server's log.
     Log { line: String },
+    /// A statement that the SQL database ran, by cron or by the learner, and what a client prints.
+    Sql { statement: String, lines: Vec<String>, failed: bool, cron: bool },
     /// The machine lost its power.
     PowerCut,
 }

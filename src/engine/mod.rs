@@ -15,6 +15,7 @@ pub mod config;
 pub mod dict;
 pub mod disk;
 mod dispatch;
+pub mod due;
 pub mod keyspace;
 pub mod notify;
 pub mod pubsub;

@@ -113,7 +113,10 @@ impl Disk {
             self.commit_names();
         }
         if self.next_writeback().is_some_and(|at| at <= now) {
-            self.nodes.values_mut().filter(|node| node.dirty_since.is_some_and(|s| s + WRITEBACK <= now)).for_each(Node::sync);
+            self.nodes
+                .values_mut()
+                .filter(|node| node.dirty_since.is_some_and(|s| s + WRITEBACK <= now))
+                .for_each(Node::sync);
         }
     }
 

@@ -1,0 +1,7 @@
+//! The machines behind the port `Backend`: the embedded one, and (with a later issue) real redis-server processes.
+
+pub mod embedded;
+pub mod sql;
+mod storm;
+
+pub use embedded::Embedded;

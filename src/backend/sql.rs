@@ -1,0 +1,364 @@
+//! The SQL database of the lab's machine: SQLite in memory, standing for the MySQL or Postgres beside an application.
+//!
+//! Its clock is the lab's: `now()` gives Unix seconds, and CURRENT_TIMESTAMP, `datetime('now')` and their kin follow the
+//! same clock. Each statement commits by itself; transactions, ATTACH, files, most pragmas, temporary tables and chance
+//! are refused, since a world has to be copied, replayed and opened without fear. What is printed looks as in MySQL.
+
+use crate::base::Millis;
+use crate::lab::Database;
+use crate::snapshot;
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Batch, Connection, Statement};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use unicode_width::UnicodeWidthStr;
+
+/// How many rows a SELECT prints, and a snapshot shows of a table.
+const ROWS_SHOWN: usize = 1000;
+/// How many instructions of SQLite's machine a statement may take: a count, not a time, so that it stops at the same
+/// place on every machine. About a second.
+const INSTRUCTIONS: u64 = 50_000_000;
+/// Pages of 4096 bytes.
+const PAGES: u32 = 16_384;
+/// Functions of the connection or of chance: a copy of the world would answer differently.
+const REFUSED_FUNCTIONS: [&str; 6] =
+    ["random", "randomblob", "last_insert_rowid", "changes", "total_changes", "load_extension"];
+const CALENDAR: [&str; 7] = ["date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff"];
+
+pub struct Sqlite {
+    connection: Connection,
+    clock: Arc<AtomicU64>,
+    /// Instructions since the statement began, in thousands.
+    spent: Arc<AtomicU64>,
+}
+
+impl Sqlite {
+    /// An empty database.
+    pub fn new() -> Sqlite {
+        let connection = Connection::open_in_memory().expect("SQLite is linked in and needs only memory");
+        let mut database = Sqlite { connection, clock: Arc::default(), spent: Arc::default() };
+        database.prepare().expect("names and limits are constants that SQLite knows");
+        database
+    }
+
+    fn prepare(&mut self) -> rusqlite::Result<()> {
+        let connection = &mut self.connection;
+        connection.pragma_update(None, "max_page_count", PAGES)?;
+        for (limit, value) in [
+            (Limit::SQLITE_LIMIT_ATTACHED, 0),
+            (Limit::SQLITE_LIMIT_LENGTH, 10_000_000),
+            (Limit::SQLITE_LIMIT_SQL_LENGTH, 1_000_000),
+        ] {
+            connection.set_limit(limit, value)?;
+        }
+        add_clock(connection, &self.clock)?;
+        let spent = self.spent.clone();
+        connection
+            .progress_handler(1000, Some(move || spent.fetch_add(1, Ordering::Relaxed) >= INSTRUCTIONS / 1000))?;
+        connection.authorizer(Some(|context: AuthContext<'_>| {
+            if is_allowed(&context.action) { Authorization::Allow } else { Authorization::Deny }
+        }))
+    }
+
+    fn run(&mut self, statements: &str) -> rusqlite::Result<Vec<String>> {
+        self.spent.store(0, Ordering::Relaxed);
+        let mut lines = Vec::new();
+        let mut batch = Batch::new(&self.connection, statements);
+        while let Some(mut statement) = batch.next()? {
+            if statement.column_count() > 0 {
+                lines.extend(query(&mut statement)?);
+            } else {
+                let before = self.connection.total_changes();
+                statement.raw_execute()?;
+                let rows = self.connection.total_changes() - before;
+                lines.push(format!("Query OK, {rows} row{} affected", if rows == 1 { "" } else { "s" }));
+            }
+        }
+        Ok(lines)
+    }
+}
+
+impl Default for Sqlite {
+    fn default() -> Self {
+        Sqlite::new()
+    }
+}
+
+impl Database for Sqlite {
+    fn execute(&mut self, now: Millis, statement: &str) -> Result<Vec<String>, String> {
+        self.clock.store(now.0, Ordering::Relaxed);
+        self.run(statement).map_err(|error| format!("ERROR: {}", in_words(&error)))
+    }
+
+    fn tables(&self) -> Vec<snapshot::Table> {
+        self.spent.store(0, Ordering::Relaxed);
+        // A table that cannot be read (a view would be left out already) is shown empty rather than not at all.
+        let names = names_of_tables(&self.connection).unwrap_or_default();
+        names.into_iter().map(|name| look_at(&self.connection, &name).unwrap_or_else(|_| empty(name))).collect()
+    }
+
+    fn copy(&self) -> Box<dyn Database> {
+        let mut copy = Sqlite::new();
+        copy.clock.store(self.clock.load(Ordering::Relaxed), Ordering::Relaxed);
+        rusqlite::backup::Backup::new(&self.connection, &mut copy.connection)
+            .and_then(|backup| backup.step(-1))
+            .expect("both databases are in memory and no statement is running");
+        Box::new(copy)
+    }
+}
+
+/// `now()` and everything else in SQLite that asks what time it is.
+fn add_clock(connection: &Connection, clock: &Arc<AtomicU64>) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8;
+    let time = clock.clone();
+    connection.create_scalar_function("now", 0, flags, move |_| Ok((time.load(Ordering::Relaxed) / 1000) as i64))?;
+    for (name, base) in [("current_timestamp", "datetime"), ("current_date", "date"), ("current_time", "time")] {
+        let calendar = Mutex::new(Connection::open_in_memory()?);
+        let time = clock.clone();
+        connection
+            .create_scalar_function(name, 0, flags, move |_| ask_calendar(&calendar, base, vec![moment(&time)]))?;
+    }
+    for name in CALENDAR {
+        let calendar = Mutex::new(Connection::open_in_memory()?);
+        let time = clock.clone();
+        connection.create_scalar_function(name, -1, flags, move |context: &mut Context<'_>| {
+            let mut args: Vec<Value> = (0..context.len()).map(|at| context.get(at)).collect::<rusqlite::Result<_>>()?;
+            // strftime's time value comes after its format; without one it is the present.
+            let first = usize::from(name == "strftime");
+            if args.len() <= first && name != "timediff" {
+                args.push(moment(&time));
+            }
+            for arg in &mut args[first.min(context.len())..] {
+                if matches!(arg, Value::Text(text) if text.eq_ignore_ascii_case("now")) {
+                    *arg = moment(&time);
+                }
+            }
+            ask_calendar(&calendar, name, args)
+        })?;
+    }
+    Ok(())
+}
+
+/// The lab's time in a form that SQLite's own functions take: `2030-01-01 09:00:00.000`.
+fn moment(clock: &AtomicU64) -> Value {
+    let millis = clock.load(Ordering::Relaxed);
+    // A Julian day number is what SQLite keeps inside; 2440587.5 is 1970-01-01.
+    Value::Real(millis as f64 / 86_400_000.0 + 2_440_587.5)
+}
+
+/// Evaluates a date function with another connection, where its name still means SQLite's own.
+fn ask_calendar(calendar: &Mutex<Connection>, name: &str, args: Vec<Value>) -> rusqlite::Result<Value> {
+    let marks = vec!["?"; args.len()].join(",");
+    let calendar = calendar.lock().expect("no date function panics");
+    calendar.query_row(&format!("SELECT {name}({marks})"), rusqlite::params_from_iter(args), |row| row.get(0))
+}
+
+fn is_allowed(action: &AuthAction<'_>) -> bool {
+    match action {
+        AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => true,
+        AuthAction::Insert { .. } | AuthAction::Update { .. } | AuthAction::Delete { .. } => true,
+        AuthAction::CreateTable { .. } | AuthAction::DropTable { .. } | AuthAction::AlterTable { .. } => true,
+        AuthAction::CreateIndex { .. } | AuthAction::DropIndex { .. } | AuthAction::Reindex { .. } => true,
+        AuthAction::CreateView { .. } | AuthAction::DropView { .. } => true,
+        AuthAction::Function { function_name } => {
+            !REFUSED_FUNCTIONS.iter().any(|refused| refused.eq_ignore_ascii_case(function_name))
+        }
+        AuthAction::Pragma { pragma_name, pragma_value: _ } => {
+            ["table_info", "index_list", "index_info", "table_list"].contains(pragma_name)
+        }
+        _ => false,
+    }
+}
+
+fn in_words(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(code, message) => match code.code {
+            rusqlite::ErrorCode::OperationInterrupted => String::from("the statement took too long and was stopped"),
+            rusqlite::ErrorCode::AuthorizationForStatementDenied => String::from(
+                "the lab's SQL does not allow that: no transactions, files, temporary tables or random values",
+            ),
+            _ => message.clone().unwrap_or_else(|| code.to_string()),
+        },
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The rows as a table drawn with `+-|`, then how many there were.
+fn query(statement: &mut Statement<'_>) -> rusqlite::Result<Vec<String>> {
+    let columns: Vec<String> = statement.column_names().into_iter().map(printable).collect();
+    let (rows, total) = read_rows(statement)?;
+    if total == 0 {
+        return Ok(vec![String::from("Empty set")]);
+    }
+    let mut lines = draw(&columns, &rows);
+    lines.push(format!("{total} row{} in set", if total == 1 { "" } else { "s" }));
+    if total > rows.len() {
+        lines.push(format!("(the first {} are shown)", rows.len()));
+    }
+    Ok(lines)
+}
+
+/// The first rows as text, and how many there are.
+fn read_rows(statement: &mut Statement<'_>) -> rusqlite::Result<(Vec<Vec<String>>, usize)> {
+    let columns = statement.column_count();
+    let (mut shown, mut total) = (Vec::new(), 0);
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        total += 1;
+        if shown.len() < ROWS_SHOWN {
+            shown.push((0..columns).map(|at| row.get_ref(at).map(cell)).collect::<rusqlite::Result<_>>()?);
+        }
+    }
+    Ok((shown, total))
+}
+
+fn draw(columns: &[String], rows: &[Vec<String>]) -> Vec<String> {
+    let width = |at: usize| {
+        let cells = rows.iter().map(|row| row[at].width());
+        cells.chain([columns[at].width()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let rule: String = widths.iter().map(|width| format!("+{}", "-".repeat(width + 2))).collect::<String>() + "+";
+    let line = |cells: &[String]| {
+        let cells =
+            cells.iter().zip(&widths).map(|(cell, width)| format!("| {cell}{} ", " ".repeat(width - cell.width())));
+        cells.collect::<String>() + "|"
+    };
+    let mut lines = vec![rule.clone(), line(columns), rule.clone()];
+    lines.extend(rows.iter().map(|row| line(row)));
+    lines.push(rule);
+    lines
+}
+
+fn cell(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => String::from("NULL"),
+        ValueRef::Integer(n) => n.to_string(),
+        ValueRef::Real(n) => n.to_string(),
+        ValueRef::Text(text) => printable(&String::from_utf8_lossy(text)),
+        ValueRef::Blob(bytes) => bytes.iter().fold(String::from("0x"), |text, byte| text + &format!("{byte:02X}")),
+    }
+}
+
+/// One line of text without control characters.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+fn names_of_tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+    )?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
+fn look_at(connection: &Connection, name: &str) -> rusqlite::Result<snapshot::Table> {
+    let quoted = name.replace('"', "\"\"");
+    let mut statement = connection.prepare(&format!("SELECT * FROM \"{quoted}\" LIMIT {ROWS_SHOWN}"))?;
+    let columns = statement.column_names().into_iter().map(printable).collect();
+    let (rows, _) = read_rows(&mut statement)?;
+    Ok(snapshot::Table { name: printable(name), columns, rows })
+}
+
+fn empty(name: String) -> snapshot::Table {
+    snapshot::Table { name, columns: Vec::new(), rows: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NINE: Millis = Millis(1_893_488_400_000);
+
+    fn sessions() -> Sqlite {
+        let mut database = Sqlite::new();
+        let schema = "CREATE TABLE sessions (id TEXT PRIMARY KEY, user TEXT, expires_at INTEGER)";
+        database.execute(NINE, schema).unwrap();
+        database
+    }
+
+    #[test]
+    fn a_query_prints_a_table_and_counts_its_rows() {
+        let mut database = sessions();
+        let insert = "INSERT INTO sessions VALUES ('a1', 'alice', now() + 1800), ('b2', 'bob', NULL)";
+        assert_eq!(database.execute(NINE, insert).unwrap(), ["Query OK, 2 rows affected"]);
+        let text = database.execute(NINE, "SELECT id, user, expires_at FROM sessions;").unwrap().join("\n");
+        let table = "\
++----+-------+------------+
+| id | user  | expires_at |
++----+-------+------------+
+| a1 | alice | 1893490200 |
+| b2 | bob   | NULL       |
++----+-------+------------+
+2 rows in set";
+        assert_eq!(text, table);
+        assert_eq!(database.execute(NINE, "SELECT * FROM sessions WHERE id = 'x'").unwrap(), ["Empty set"]);
+    }
+
+    #[test]
+    fn all_clocks_are_the_labs() {
+        let mut database = Sqlite::new();
+        for (expression, value) in [
+            ("now()", "1893488400"),
+            ("CURRENT_TIMESTAMP", "2030-01-01 09:00:00"),
+            ("current_date", "2030-01-01"),
+            ("datetime('now', '+30 minutes')", "2030-01-01 09:30:00"),
+            ("datetime()", "2030-01-01 09:00:00"),
+            ("unixepoch()", "1893488400"),
+            ("strftime('%s', 'now')", "1893488400"),
+            ("strftime('%H:%M')", "09:00"),
+            ("date('2024-02-28', '+1 day')", "2024-02-29"),
+        ] {
+            let lines = database.execute(NINE, &format!("SELECT {expression} AS x")).unwrap();
+            assert_eq!(lines[3].trim_matches(['|', ' ']), value, "{expression}");
+        }
+    }
+
+    #[test]
+    fn a_copy_goes_its_own_way() {
+        let mut database = sessions();
+        let mut copy = database.copy();
+        copy.execute(NINE, "INSERT INTO sessions VALUES ('a1', 'alice', 1)").unwrap();
+        assert_eq!(database.tables()[0].rows.len(), 0);
+        assert_eq!(copy.tables()[0].rows, [["a1", "alice", "1"]]);
+        database.execute(NINE, "DROP TABLE sessions").unwrap();
+        assert_eq!(copy.tables().len(), 1);
+    }
+
+    #[test]
+    fn what_could_touch_the_machine_or_chance_is_refused() {
+        let mut database = sessions();
+        for statement in [
+            "ATTACH '/tmp/x.db' AS x",
+            "VACUUM INTO '/tmp/x.db'",
+            "BEGIN",
+            "PRAGMA journal_mode = WAL",
+            "CREATE TEMP TABLE t (x)",
+            "SELECT random()",
+            "SELECT load_extension('x')",
+            "CREATE VIRTUAL TABLE v USING fts5(x)",
+        ] {
+            let line = database.execute(NINE, statement).unwrap_err();
+            assert!(line.starts_with("ERROR: "), "{statement}: {line}");
+        }
+        assert_eq!(database.execute(NINE, "SELECT * FROM nosuch"), Err(String::from("ERROR: no such table: nosuch")));
+    }
+
+    #[test]
+    fn a_statement_without_end_is_stopped() {
+        let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+        let line = Sqlite::new().execute(NINE, endless).unwrap_err();
+        assert_eq!(line, "ERROR: the statement took too long and was stopped");
+    }
+
+    #[test]
+    fn control_characters_are_printed_as_escapes() {
+        let lines = Sqlite::new().execute(NINE, "SELECT char(27) || '[31m' AS x").unwrap();
+        assert_eq!(lines[3], "| \\u{1b}[31m |");
+    }
+}

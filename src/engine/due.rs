@@ -1,0 +1,18 @@
+//! When an instance next has something to do by itself, so that an idle stretch of virtual time can be skipped.
+
+use super::Instance;
+use crate::base::Millis;
+
+impl Instance {
+    /// The earliest moment at which a tick would do anything; a moment that has passed means: at the next tick. None:
+    /// nothing ever happens here without a request. O(keys with an expiry).
+    pub fn next_due(&self) -> Option<Millis> {
+        let blocked = self.clients.values().filter_map(|client| client.blocked.as_ref()?.deadline);
+        let expiring = self.dbs.iter().flat_map(|db| {
+            let names = (0..db.volatile_len()).filter_map(|index| db.volatile_at(index));
+            // A key is gone once the clock is past its moment.
+            names.filter_map(|name| db.slot(name)?.expires_at()).map(|at| at + Millis(1))
+        });
+        blocked.chain(expiring).min()
+    }
+}

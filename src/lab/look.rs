@@ -1,0 +1,144 @@
+//! Snapshots: the world as panes and checks see it. Made by peeking only, so looking never changes anything.
+
+use super::process::Process;
+use super::world::World;
+use crate::base::Bytes;
+use crate::engine::Instance;
+use crate::engine::client::{Client, ClientId};
+use crate::engine::keyspace::{Db, Slot};
+use crate::engine::value::Value;
+use crate::resp::Protocol;
+use crate::snapshot::{self, ITEMS_SHOWN, KEYS_SHOWN};
+use std::collections::BinaryHeap;
+
+impl World {
+    pub fn snapshot(&self) -> snapshot::World {
+        let own =
+            |path: &str| self.processes.iter().any(|process| process.dir != self.home && below(path, &process.dir));
+        let shared = self.disk.files_below("").filter(|path| !own(path));
+        snapshot::World {
+            now: self.now,
+            instances: (0..self.processes.len()).map(|at| self.look_at(at)).collect(),
+            files: shared.map(|path| self.look_at_file(path, &self.home)).collect(),
+            sql: self.database.0.as_ref().map(|database| database.tables()).unwrap_or_default(),
+        }
+    }
+
+    fn look_at(&self, at: usize) -> snapshot::Instance {
+        let process = &self.processes[at];
+        let instance = process.instance.as_deref();
+        let dbs = instance.map(|it| it.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()).collect::<Vec<_>>());
+        let clients = instance.map(|it| it.clients.values().map(|client| self.look_at_client(at, client)).collect());
+        snapshot::Instance {
+            name: process.name.clone(),
+            port: process.port,
+            pid: process.pid,
+            state: process.state,
+            dbs: dbs.unwrap_or_default().into_iter().map(|(index, db)| look_at_db(index, db)).collect(),
+            clients: clients.unwrap_or_default(),
+            disk: self.look_at_disk(process, instance),
+            config: Vec::new(),
+            used_memory_bytes: 0,
+            expired_keys: instance.map_or(0, |it| it.stats.expired_keys),
+            evicted_keys: instance.map_or(0, |it| it.stats.evicted_keys),
+        }
+    }
+
+    fn look_at_client(&self, at: usize, client: &Client) -> snapshot::Client {
+        snapshot::Client {
+            id: client.id.0,
+            terminal: self.terminal_of(at, client.id),
+            db: client.db,
+            queued: client.transaction.as_ref().map(|it| it.queue.iter().map(|(_, args)| args.clone()).collect()),
+            watched: client.watched.iter().map(|it| (it.db, it.key.clone())).collect(),
+            subscriptions: client.subscriptions(),
+            blocked: client.blocked.is_some(),
+            monitor: client.monitor,
+            resp3: client.protocol == Protocol::Resp3,
+            name: client.name.clone(),
+        }
+    }
+
+    fn terminal_of(&self, at: usize, client: ClientId) -> Option<String> {
+        let mut all = self.connections.values();
+        all.find(|it| it.open && it.process == at && it.client == client).and_then(|it| it.terminal.clone())
+    }
+
+    fn look_at_disk(&self, process: &Process, instance: Option<&Instance>) -> snapshot::Disk {
+        let files = self.disk.files_below(&process.dir).map(|path| self.look_at_file(path, &process.dir)).collect();
+        snapshot::Disk {
+            dir: format!("/{}", process.dir),
+            files,
+            changes_since_save: instance.map_or(0, |it| it.dirty),
+            ..snapshot::Disk::default()
+        }
+    }
+
+    /// A file, its path from `dir`.
+    fn look_at_file(&self, path: &str, dir: &str) -> snapshot::File {
+        let status = self.disk.status(path).expect("listed by the disk itself");
+        let shown =
+            if below(path, dir) { path[dir.len()..].trim_start_matches('/').to_owned() } else { format!("/{path}") };
+        snapshot::File { path: shown, len: status.len, durable_len: status.durable_len, durable: status.durable }
+    }
+}
+
+fn below(path: &str, dir: &str) -> bool {
+    dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn look_at_db(index: usize, db: &Db) -> snapshot::Db {
+    // The first names in order, without sorting a million of them.
+    let mut first: BinaryHeap<&Bytes> = BinaryHeap::new();
+    for (name, _) in db.iter() {
+        if first.len() < KEYS_SHOWN {
+            first.push(name);
+        } else if first.peek().is_some_and(|last| name < *last) {
+            first.pop();
+            first.push(name);
+        }
+    }
+    let names = first.into_sorted_vec();
+    let keys = names.into_iter().map(|name| look_at_key(name, db.slot(name).expect("iterated"))).collect();
+    snapshot::Db { index, keys, size: db.len() }
+}
+
+fn look_at_key(name: &Bytes, slot: &Slot) -> snapshot::Key {
+    snapshot::Key {
+        name: name.clone(),
+        kind: slot.value.kind(),
+        encoding: slot.value.encoding(),
+        length: slot.value.len(),
+        expires_at: slot.expires_at(),
+        memory_bytes: 0,
+        value: look_at_value(&slot.value),
+    }
+}
+
+fn look_at_value(value: &Value) -> snapshot::Value {
+    match value {
+        Value::String(text) => {
+            let text = text.text();
+            snapshot::Value::String(Bytes::copy(&text[..text.len().min(ITEMS_SHOWN * 64)]))
+        }
+        Value::List(list) => snapshot::Value::List(list.iter().take(ITEMS_SHOWN).map(|item| to_bytes(item)).collect()),
+        Value::Set(set) => {
+            let mut members: Vec<Bytes> = set.iter().collect();
+            members.sort();
+            members.truncate(ITEMS_SHOWN);
+            snapshot::Value::Set(members)
+        }
+        Value::Hash(hash) => {
+            let fields = hash.iter().take(ITEMS_SHOWN);
+            snapshot::Value::Hash(fields.map(|(field, value)| (to_bytes(field), to_bytes(value))).collect())
+        }
+        Value::Zset(zset) => {
+            let members = zset.iter().take(ITEMS_SHOWN);
+            snapshot::Value::Zset(members.map(|(member, score)| (to_bytes(member), score)).collect())
+        }
+    }
+}
+
+fn to_bytes(bytes: impl AsRef<[u8]>) -> Bytes {
+    Bytes::copy(bytes.as_ref())
+}

@@ -1,0 +1,27 @@
+//! The lab's machine as a pure value: redis-server processes, their terminals' connections, one clock, one disk.
+//!
+//! Read `world` first: it owns everything and lets time pass. `start` is `redis-server ARGS`; `disk` says what survives
+//! which accident; `look` makes the snapshots that panes and checks see. `timeline` keeps the journal of all inputs: a
+//! world is its topology and its journal, so undo, redo, forks and resuming are replays. Nothing in here knows what
+//! time it is outside, and the same topology with the same inputs gives the same bytes on every machine.
+//!
+//! There is no network yet: a request reaches its server and is answered within the same instant. Delay, loss and
+//! partitions between instances come with replication, as one more source of due moments in `World::advance`.
+
+pub mod database;
+mod digest;
+pub mod disk;
+mod history;
+pub mod journal;
+mod look;
+mod process;
+mod start;
+pub mod timeline;
+pub mod topology;
+pub mod world;
+
+pub use database::Database;
+pub use journal::Input;
+pub use timeline::Timeline;
+pub use topology::{Cron, Server, Sql, Topology};
+pub use world::World;

@@ -1,0 +1,458 @@
+//! The World: processes, connections, disk and database on one clock, driven by inputs and by the passing of time.
+//!
+//! Every change comes in through one of the methods here, and all chance through the seeded generator, so the world is
+//! a function of its topology and the sequence of calls. Time passes only in `advance`, which lets happen what is due on
+//! the way, in order of time; at one moment processes come first, in the order in which they were set up, then cron jobs.
+
+use super::database::{Database, Slot};
+use super::disk::{self, Disk};
+use super::history::History;
+use super::process::Process;
+use super::topology::{Cron, Topology};
+use crate::base::{Bytes, Millis, Rng};
+use crate::engine::{ClientId, Env, Input, Outbox, Output};
+use crate::port::{ConnectionId, Incoming, Signal};
+use crate::resp::Reply;
+use crate::snapshot::{Event, State, What};
+use std::collections::{BTreeMap, VecDeque};
+
+/// A terminal's connection to a server.
+#[derive(Clone)]
+pub(super) struct Connection {
+    pub process: usize,
+    pub client: ClientId,
+    /// None for connections that no terminal holds.
+    pub terminal: Option<String>,
+    /// What came and was not picked up yet.
+    pub inbox: VecDeque<Incoming>,
+    pub open: bool,
+    /// Requests of a blocked client, oldest first, with the database they were sent in.
+    asked: VecDeque<(usize, Vec<Bytes>)>,
+}
+
+#[derive(Clone)]
+pub struct World {
+    pub(super) now: Millis,
+    pub(super) rng: Rng,
+    pub(super) disk: Disk,
+    /// Full path of the shell's directory.
+    pub(super) home: String,
+    torn_tails: bool,
+    pub(super) processes: Vec<Process>,
+    pub(super) connections: BTreeMap<ConnectionId, Connection>,
+    next_connection: u64,
+    pub(super) next_pid: u32,
+    pub(super) history: History,
+    pub(super) database: Slot,
+    started_at: Millis,
+    cron: Vec<Cron>,
+}
+
+impl World {
+    /// The first moment of `topology`: files on the platter, servers running, their setup carried out.
+    pub fn new(topology: &Topology, database: Option<Box<dyn Database>>) -> World {
+        let mut world = World {
+            now: topology.clock,
+            rng: Rng::new(topology.seed),
+            disk: Disk::new(topology.clock),
+            home: disk::resolve("", &topology.home),
+            torn_tails: topology.torn_tails,
+            processes: Vec::new(),
+            connections: BTreeMap::new(),
+            next_connection: 1,
+            next_pid: 1001,
+            history: History::default(),
+            database: Slot(database),
+            started_at: topology.clock,
+            cron: topology.sql.iter().flat_map(|sql| sql.cron.clone()).collect(),
+        };
+        world.disk.write_through = true;
+        world.lay_files(topology);
+        for statement in topology.sql.iter().flat_map(|sql| &sql.schema) {
+            world.run_sql(statement, false).unwrap_or_default();
+        }
+        for server in &topology.instances {
+            world.set_up(server);
+        }
+        world.disk.write_through = false;
+        world.disk.capacity_bytes = topology.disk_capacity_bytes;
+        world
+    }
+
+    fn lay_files(&mut self, topology: &Topology) {
+        let home = self.home.clone();
+        let own = topology.instances.iter().map(|server| (&server.config_file, server.config.as_bytes()));
+        let more = topology.files.iter().map(|(path, contents)| (path, contents.as_slice()));
+        let dirs = topology.dirs.iter().map(|dir| disk::resolve(&home, dir));
+        for dir in [home.clone()].into_iter().chain(dirs) {
+            self.disk.create_dirs(&dir).expect("a new disk has room");
+        }
+        for (path, contents) in own.chain(more) {
+            let path = disk::resolve(&home, path);
+            let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
+            self.disk.create_dirs(&parent).expect("a new disk has room");
+            self.disk.write(&path, contents).expect("a new disk has room, and its directory was just made");
+        }
+    }
+
+    /// Starts a server of the topology and has it carry out its setup.
+    fn set_up(&mut self, server: &super::topology::Server) {
+        let config_file = Some(disk::resolve(&self.home, &server.config_file));
+        let dir = super::start::working_dir(&server.config, &self.home);
+        self.disk.create_dirs(&dir).expect("a new disk has room");
+        self.processes.push(Process::new(&server.name, server.port, config_file, &dir));
+        if !server.running {
+            return;
+        }
+        self.spawn(std::slice::from_ref(&server.config_file));
+        let Ok(connection) = self.connect(server.port, "") else { return };
+        let mut selected = 0;
+        for (db, args) in &server.setup {
+            if *db != selected {
+                selected = *db;
+                self.send(connection, vec![Bytes::from("SELECT"), Bytes::from(db.to_string())]);
+            }
+            self.send(connection, args.clone());
+        }
+        self.hang_up(connection);
+        self.connections.remove(&connection);
+    }
+
+    // -- time --------------------------------------------------------------------------------------------------------
+
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// Lets `span` pass, with everything that is due on the way.
+    pub fn advance(&mut self, span: Millis) {
+        let target = self.now + span;
+        while self.next_happening(target) {}
+        self.set_clock(target);
+    }
+
+    /// Lets time pass until `done` holds, for `limit` at most; whether it does. Looks after each thing that happens.
+    pub fn run_until(&mut self, limit: Millis, done: impl Fn(&World) -> bool) -> bool {
+        let target = self.now + limit;
+        while !done(self) {
+            if !self.next_happening(target) {
+                self.set_clock(target);
+                return done(self);
+            }
+        }
+        true
+    }
+
+    /// Lets the next thing happen that is due after now, `target` included; false if there is none.
+    fn next_happening(&mut self, target: Millis) -> bool {
+        let now = self.now;
+        let processes = self.processes.iter_mut().enumerate();
+        let ticks: Vec<_> = processes.filter_map(|(index, process)| Some((process.next_tick(now)?, index))).collect();
+        let jobs = self.cron.iter().map(|job| next_run(job, self.started_at, now));
+        let Some(at) = ticks.iter().map(|(at, _)| *at).chain(jobs).min().filter(|at| *at <= target) else {
+            return false;
+        };
+        self.set_clock(at);
+        ticks.into_iter().filter(|(due, _)| *due == at).for_each(|(_, process)| self.tick(process));
+        self.run_jobs(now);
+        true
+    }
+
+    fn set_clock(&mut self, now: Millis) {
+        self.now = now;
+        self.disk.pass(now);
+    }
+
+    fn tick(&mut self, process: usize) {
+        let out = self.step(process, Input::Tick);
+        self.absorb(process, None, out);
+    }
+
+    /// Runs the cron jobs that have become due since `before`.
+    fn run_jobs(&mut self, before: Millis) {
+        let due = self.cron.iter().filter(|job| next_run(job, self.started_at, before) == self.now);
+        let statements: Vec<String> = due.map(|job| job.statement.clone()).collect();
+        for statement in statements {
+            // What went wrong stands in the history, as it would in cron's mail.
+            self.run_sql(&statement, true).unwrap_or_default();
+        }
+    }
+
+    // -- connections -------------------------------------------------------------------------------------------------
+
+    /// Opens a connection to whatever listens on `port`. `terminal` may be empty: nobody's. Err: redis-cli's line.
+    pub fn connect(&mut self, port: u16, terminal: &str) -> Result<ConnectionId, String> {
+        let Some(at) = self.processes.iter().position(|process| process.is_running() && process.port == port) else {
+            return Err(format!("Could not connect to Redis at 127.0.0.1:{port}: Connection refused"));
+        };
+        self.processes[at].next_client += 1;
+        let client = ClientId(self.processes[at].next_client);
+        let id = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        let terminal = (!terminal.is_empty()).then(|| terminal.to_owned());
+        let (inbox, asked) = Default::default();
+        self.connections.insert(id, Connection { process: at, client, terminal, inbox, open: true, asked });
+        let out = self.step(at, Input::Connect(client));
+        self.absorb(at, None, out);
+        Ok(id)
+    }
+
+    /// Sends a request; what is answered stands in the inbox afterwards, unless the client has to wait. Nothing happens
+    /// on a connection that is closed.
+    pub fn send(&mut self, id: ConnectionId, args: Vec<Bytes>) {
+        let Some(connection) = self.connections.get_mut(&id).filter(|connection| connection.open) else { return };
+        let (process, client) = (connection.process, connection.client);
+        let db = self.client_db(process, client);
+        self.connections.get_mut(&id).expect("just found").asked.push_back((db, args.clone()));
+        let out = self.step(process, Input::Request(client, args));
+        self.absorb(process, Some(id), out);
+    }
+
+    /// Picks up what came over a connection. A connection that is not there (any more) is closed.
+    pub fn receive(&mut self, id: ConnectionId) -> Vec<Incoming> {
+        match self.connections.get_mut(&id) {
+            Some(connection) => connection.inbox.drain(..).collect(),
+            None => vec![Incoming::Closed],
+        }
+    }
+
+    /// Whether `receive` would give anything.
+    pub fn has_incoming(&self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_none_or(|connection| !connection.inbox.is_empty())
+    }
+
+    pub fn hang_up(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.remove(&id) else { return };
+        if connection.open {
+            let out = self.step(connection.process, Input::Hangup(connection.client));
+            self.absorb(connection.process, None, out);
+        }
+    }
+
+    fn client_db(&self, process: usize, client: ClientId) -> usize {
+        let instance = self.processes[process].instance.as_ref();
+        instance.and_then(|instance| instance.clients.get(&client)).map_or(0, |client| client.db)
+    }
+
+    // -- accidents ---------------------------------------------------------------------------------------------------
+
+    /// Err: no such process, in the words of kill(1).
+    pub fn signal(&mut self, pid: u32, signal: Signal) -> Result<(), String> {
+        let Some(at) = self.processes.iter().position(|process| process.is_running() && process.pid == pid) else {
+            return Err(format!("kill: ({pid}) - No such process"));
+        };
+        match signal {
+            Signal::Term => self.terminate(at),
+            Signal::Kill => self.end(at, State::Crashed, "kill -9"),
+        }
+        Ok(())
+    }
+
+    /// Every process ends at once, and only the platter remains.
+    pub fn power_cut(&mut self) {
+        self.note("", What::PowerCut);
+        for at in 0..self.processes.len() {
+            if self.processes[at].is_running() {
+                self.end(at, State::Crashed, "power cut");
+            }
+        }
+        let torn = self.torn_tails.then_some(&mut self.rng);
+        self.disk.power_cut(torn);
+    }
+
+    /// The process is gone: its memory with it, its connections closed.
+    pub(super) fn end(&mut self, at: usize, state: State, how: &str) {
+        let process = &mut self.processes[at];
+        process.instance = None;
+        process.state = state;
+        let (name, pid) = (process.name.clone(), process.pid);
+        for connection in self.connections.values_mut().filter(|it| it.process == at && it.open) {
+            connection.open = false;
+            connection.asked.clear();
+            connection.inbox.push_back(Incoming::Closed);
+        }
+        self.note(&name, What::Process { pid, state, how: how.to_owned() });
+    }
+
+    // -- the SQL database --------------------------------------------------------------------------------------------
+
+    /// A statement of the learner. Err: the client's error line.
+    pub fn sql(&mut self, statement: &str) -> Result<Vec<String>, String> {
+        self.run_sql(statement, false)
+    }
+
+    fn run_sql(&mut self, statement: &str, cron: bool) -> Result<Vec<String>, String> {
+        let now = self.now;
+        let Some(database) = &mut self.database.0 else {
+            return Err(String::from("There is no SQL database on this machine."));
+        };
+        let answer = database.execute(now, statement);
+        let (lines, failed) = match &answer {
+            Ok(lines) => (lines.clone(), false),
+            Err(line) => (vec![line.clone()], true),
+        };
+        self.note("sql", What::Sql { statement: statement.to_owned(), lines, failed, cron });
+        answer
+    }
+
+    // -- files -------------------------------------------------------------------------------------------------------
+
+    /// Paths are taken from home. Err: in the words of cat(1).
+    pub fn read_file(&self, path: &str) -> Result<Vec<u8>, String> {
+        let path = disk::resolve(&self.home, path);
+        self.disk.read(&path).map(<[u8]>::to_vec).map_err(|error| error.to_string())
+    }
+
+    /// Replaces the whole file. As an editor does it: written beside, synced, renamed, so it survives a power cut.
+    pub fn write_file(&mut self, path: &str, contents: &[u8]) -> Result<(), String> {
+        let path = disk::resolve(&self.home, path);
+        let beside = format!("{path}~");
+        let written = self.disk.write(&beside, contents).and_then(|()| {
+            self.disk.fsync(&beside)?;
+            self.disk.rename(&beside, &path)?;
+            self.disk.fsync_dir("")
+        });
+        written.map_err(|error| error.to_string())
+    }
+
+    pub fn remove_file(&mut self, path: &str) -> Result<(), String> {
+        let path = disk::resolve(&self.home, path);
+        self.disk.remove(&path).map_err(|error| error.to_string())
+    }
+
+    pub fn make_dir(&mut self, path: &str) -> Result<(), String> {
+        let path = disk::resolve(&self.home, path);
+        if self.disk.is_dir(&path) || self.disk.len(&path).is_some() {
+            return Err(String::from("File exists"));
+        }
+        self.disk.create_dir(&path).map_err(|error| error.to_string())
+    }
+
+    /// Paths of the files below `dir`, themselves from `dir`, sorted.
+    pub fn list_files(&self, dir: &str) -> Vec<String> {
+        let dir = disk::resolve(&self.home, dir);
+        let skip = if dir.is_empty() { 0 } else { dir.len() + 1 };
+        self.disk.files_below(&dir).map(|path| path[skip..].to_owned()).collect()
+    }
+
+    // -- the past ----------------------------------------------------------------------------------------------------
+
+    /// All events after `sequence`, oldest first.
+    pub fn events_since(&self, sequence: u64) -> impl Iterator<Item = &Event> {
+        self.history.since(sequence)
+    }
+
+    /// Writes an event into the history; its sequence number.
+    pub(super) fn note(&mut self, instance: &str, what: What) -> u64 {
+        let sequence = self.history.last() + 1;
+        self.history.push(Event { sequence, at: self.now, instance: instance.to_owned(), what });
+        sequence
+    }
+
+    // -- inside ------------------------------------------------------------------------------------------------------
+
+    /// Hands one input to the instance of a running process.
+    pub(super) fn step(&mut self, at: usize, input: Input) -> Outbox {
+        let mut out = Outbox::new();
+        let process = &mut self.processes[at];
+        process.stirred();
+        if let Some(instance) = &mut process.instance {
+            let mut view = disk::From { disk: &mut self.disk, dir: &process.dir };
+            instance.step(&mut Env { now: self.now, rng: &mut self.rng, disk: &mut view }, input, &mut out);
+        }
+        out
+    }
+
+    /// Delivers what an instance said and writes it into the history. `asker` is who sent the request of this step.
+    ///
+    /// The engine says the changes of a command before its reply, so the changes up to a reply are that command's.
+    pub(super) fn absorb(&mut self, at: usize, asker: Option<ConnectionId>, out: Outbox) {
+        let name = self.processes[at].name.clone();
+        let mut changes = Vec::new();
+        let mut exits = false;
+        let mut told = None;
+        for output in out {
+            match output {
+                Output::Reply(client, reply) => {
+                    let id = self.connection_of(at, client);
+                    if let Some(sequence) = self.tell(&name, id, client, &reply) {
+                        told = (id == asker).then_some(sequence).or(told);
+                        self.note_changes(&name, &mut changes, Some(sequence));
+                    }
+                    self.deliver(id, Incoming::Reply(reply));
+                }
+                Output::Push(client, reply) => {
+                    let id = self.connection_of(at, client);
+                    self.deliver(id, Incoming::Push(reply));
+                }
+                Output::Close(client) => self.close(at, client),
+                Output::Log(text) => self.log(at, &text),
+                Output::Trace(trace) => changes.push(trace),
+                Output::Exit => exits = true,
+            }
+        }
+        let told = told.or_else(|| asker.and_then(|id| self.tell_unanswered(&name, at, id)));
+        self.note_changes(&name, &mut changes, told);
+        if exits {
+            self.end(at, State::Stopped, "ended by itself");
+        }
+    }
+
+    /// The Command event of the oldest unanswered request of `id`; None if a further reply belongs to the same request.
+    fn tell(&mut self, name: &str, id: Option<ConnectionId>, client: ClientId, reply: &Reply) -> Option<u64> {
+        let connection = self.connections.get_mut(&id?)?;
+        // A blocked client's first request is answered later, within somebody else's step; its later ones wait behind it.
+        let (db, args) = connection.asked.pop_front()?;
+        let terminal = connection.terminal.clone();
+        let what = What::Command { client: client.0, terminal, db, args, reply: reply.clone() };
+        Some(self.note(name, what))
+    }
+
+    /// The Command event of a request that got no reply in its own step: it blocks, or wants none.
+    fn tell_unanswered(&mut self, name: &str, at: usize, id: ConnectionId) -> Option<u64> {
+        let connection = self.connections.get(&id)?;
+        let (client, terminal) = (connection.client, connection.terminal.clone());
+        let (db, args) = connection.asked.back()?.clone();
+        let blocks = self.processes[at]
+            .instance
+            .as_ref()
+            .and_then(|it| it.clients.get(&client))
+            .is_some_and(|it| it.blocked.is_some());
+        if !blocks {
+            self.connections.get_mut(&id)?.asked.pop_back();
+        }
+        Some(self.note(name, What::Command { client: client.0, terminal, db, args, reply: Reply::None }))
+    }
+
+    fn note_changes(&mut self, name: &str, changes: &mut Vec<crate::engine::KeyTrace>, cause: Option<u64>) {
+        for change in changes.drain(..) {
+            // A command may be the one that finds an expired key, but it was time that took it.
+            let by = cause.filter(|_| change.event != "expired");
+            self.note(name, What::Key { db: change.db, key: change.key, event: change.event.to_owned(), by });
+        }
+    }
+
+    fn connection_of(&self, at: usize, client: ClientId) -> Option<ConnectionId> {
+        let mut all = self.connections.iter().filter(|(_, it)| it.open);
+        all.find(|(_, it)| it.process == at && it.client == client).map(|(id, _)| *id)
+    }
+
+    fn deliver(&mut self, id: Option<ConnectionId>, incoming: Incoming) {
+        if let Some(connection) = id.and_then(|id| self.connections.get_mut(&id)) {
+            connection.inbox.push_back(incoming);
+        }
+    }
+
+    fn close(&mut self, at: usize, client: ClientId) {
+        let Some(id) = self.connection_of(at, client) else { return };
+        let connection = self.connections.get_mut(&id).expect("just found");
+        connection.open = false;
+        connection.inbox.push_back(Incoming::Closed);
+    }
+}
+
+/// When `job` runs next after `now`.
+fn next_run(job: &Cron, started_at: Millis, now: Millis) -> Millis {
+    let every = job.every.0.max(1);
+    Millis(started_at.0 + (now.since(started_at).0 / every + 1) * every)
+}
