@@ -1,0 +1,140 @@
+//! The `$` words that look at and change files: ls, cat, head, tail, rm, cp, mv, echo, truncate.
+
+use crate::base::Bytes;
+use crate::port::Backend;
+
+/// What a word prints, or the complaint of the program.
+pub(super) type Output = Result<Vec<u8>, String>;
+
+/// Of a file larger than this only the beginning is printed to a terminal.
+const SHOWN_MAX: usize = 256 * 1024;
+
+pub(super) fn ls(words: &[Bytes], backend: &dyn Backend) -> Output {
+    let long = words.iter().any(|word| word.starts_with(b"-") && word.contains(&b'l'));
+    let dir = words.iter().find(|word| !word.starts_with(b"-")).map_or(String::new(), |word| word.lossy().into_owned());
+    let dir = dir.trim_start_matches("./").trim_end_matches('/');
+    let dir = if dir == "." { "" } else { dir };
+    let paths = backend.list_files(dir);
+    if paths.is_empty() && !dir.is_empty() {
+        return match backend.read_file(dir) {
+            Ok(contents) => Ok(entry(dir, contents.len(), long)),
+            Err(_) => Err(format!("ls: cannot access '{dir}': No such file or directory")),
+        };
+    }
+    let mut out = Vec::new();
+    let mut last_dir = String::new();
+    for path in &paths {
+        let below = match dir {
+            "" => path.as_str(),
+            _ => path.strip_prefix(dir).map_or(path.as_str(), |rest| rest.trim_start_matches('/')),
+        };
+        match below.split_once('/') {
+            Some((first, _)) if first == last_dir => {}
+            Some((first, _)) => {
+                last_dir = first.to_owned();
+                out.extend(format!("{first}/\n").into_bytes());
+            }
+            None if long => out.extend(entry(below, backend.read_file(path).map_or(0, |file| file.len()), true)),
+            None => out.extend(entry(below, 0, false)),
+        }
+    }
+    Ok(out)
+}
+
+fn entry(name: &str, len: usize, long: bool) -> Vec<u8> {
+    if long { format!("{len:>10} {name}\n") } else { format!("{name}\n") }.into_bytes()
+}
+
+/// Whole files, one after the other; `limit` cuts what would flood a terminal.
+pub(super) fn cat(words: &[Bytes], limit: bool, backend: &dyn Backend) -> Output {
+    let mut out = Vec::new();
+    for word in words {
+        let path = word.lossy();
+        out.extend(backend.read_file(&path).map_err(|error| format!("cat: {path}: {error}"))?);
+    }
+    if limit && out.len() > SHOWN_MAX {
+        let more = out.len() - SHOWN_MAX;
+        out.truncate(SHOWN_MAX);
+        out.extend(format!("\n... and {more} bytes more\n").into_bytes());
+    }
+    Ok(out)
+}
+
+pub(super) fn rm(words: &[Bytes], backend: &mut dyn Backend) -> Output {
+    let (flags, paths): (Vec<_>, Vec<_>) = words.iter().partition(|word| word.starts_with(b"-"));
+    let has = |letter: u8| flags.iter().any(|flag| flag.contains(&letter));
+    if paths.is_empty() {
+        return Err("rm: missing operand".to_owned());
+    }
+    for path in paths {
+        let path = path.lossy().trim_end_matches('/').to_owned();
+        let inside = backend.list_files(&path);
+        let inside: Vec<&String> = inside.iter().filter(|file| **file != path).collect();
+        let done = match inside.as_slice() {
+            [] => backend.remove_file(&path).map_err(|error| format!("rm: cannot remove '{path}': {error}")),
+            _ if !has(b'r') && !has(b'R') => Err(format!("rm: cannot remove '{path}': Is a directory")),
+            files => files
+                .iter()
+                .try_for_each(|file| backend.remove_file(file).map_err(|error| format!("rm: {file}: {error}"))),
+        };
+        if let Err(complaint) = done
+            && !has(b'f')
+        {
+            return Err(complaint);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// cp, and mv where `keep` is false.
+pub(super) fn copy(words: &[Bytes], keep: bool, backend: &mut dyn Backend) -> Output {
+    let name = if keep { "cp" } else { "mv" };
+    let paths: Vec<_> =
+        words.iter().filter(|word| !word.starts_with(b"-")).map(|word| word.lossy().into_owned()).collect();
+    let [from, to] = paths.as_slice() else { return Err(format!("usage: {name} FROM TO")) };
+    let contents = backend.read_file(from).map_err(|error| format!("{name}: cannot stat '{from}': {error}"))?;
+    let to = match to.strip_suffix('/') {
+        Some(dir) => format!("{dir}/{}", from.rsplit('/').next().unwrap_or(from)),
+        None => to.clone(),
+    };
+    backend.write_file(&to, &contents).map_err(|error| format!("{name}: cannot create '{to}': {error}"))?;
+    if !keep && *from != to {
+        backend.remove_file(from).map_err(|error| format!("mv: cannot remove '{from}': {error}"))?;
+    }
+    Ok(Vec::new())
+}
+
+/// `truncate -s SIZE FILE`, `-s -N` to cut N bytes off.
+pub(super) fn truncate(words: &[Bytes], backend: &mut dyn Backend) -> Output {
+    let words: Vec<_> = words.iter().map(|word| word.lossy().into_owned()).collect();
+    let usage = || "usage: truncate -s SIZE FILE (SIZE: 100, or -5 for five bytes less)".to_owned();
+    let [flag, size, path] = words.as_slice() else { return Err(usage()) };
+    let (relative, digits) = match size.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, size.as_str()),
+    };
+    let n: usize = digits.parse().map_err(|_| usage())?;
+    if flag != "-s" {
+        return Err(usage());
+    }
+    let mut contents = backend.read_file(path).map_err(|error| format!("truncate: cannot open '{path}': {error}"))?;
+    let len = if relative { contents.len().saturating_sub(n) } else { n };
+    if len > 64 * 1024 * 1024 {
+        return Err("truncate: the lab's disk takes no file that large".to_owned());
+    }
+    contents.resize(len, 0);
+    backend.write_file(path, &contents).map_err(|error| format!("truncate: {path}: {error}"))?;
+    Ok(Vec::new())
+}
+
+pub(super) fn echo(words: &[Bytes]) -> Output {
+    let (newline, words) = match words {
+        [flag, rest @ ..] if flag == "-n" => (false, rest),
+        _ => (true, words),
+    };
+    let mut out = words.join(&b' ');
+    if newline {
+        out.push(b'\n');
+    }
+    Ok(out)
+}

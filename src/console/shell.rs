@@ -1,0 +1,377 @@
+//! The `$` shell of the lab's machine: the words that a Redis server's machine needs, and no others.
+//!
+//! One table names them; help and completion follow from it. Words are split as redis-cli splits them. `redis-server` runs in the background,
+//! as a service would; its log is printed up to where it is ready. A pipe into grep, head, tail, wc and a file behind `>` work.
+
+use super::cli_args;
+use super::files;
+use super::line::{Class, Line};
+use super::pipe::Pipe;
+use super::print;
+use super::redis::Cli;
+use super::word::{self, Word};
+use crate::base::{Bytes, quote};
+use crate::port::{Backend, Signal};
+use crate::resp::render::Form;
+use crate::snapshot::State;
+
+/// One word of the shell.
+pub struct Entry {
+    pub name: &'static str,
+    pub syntax: &'static str,
+    pub summary: &'static str,
+}
+
+pub const WORDS: &[Entry] = &[
+    Entry {
+        name: "redis-server",
+        syntax: "[FILE] [--port N] [--OPTION VALUE ...]",
+        summary: "Start a server, in the background.",
+    },
+    Entry {
+        name: "redis-cli",
+        syntax: "[-h HOST] [-p PORT] [-n DB] [-a PASSWORD] [-c] [-3] [-r N] [-i S] [--raw|--csv|--json] [COMMAND ...]",
+        summary: "Talk to a server.",
+    },
+    Entry { name: "ps", syntax: "", summary: "The servers that run." },
+    Entry { name: "kill", syntax: "[-9] PID|PORT", summary: "End a server: cleanly, or with -9 at once." },
+    Entry {
+        name: "power-cut",
+        syntax: "",
+        summary: "Cut the power of this machine: only what is on the platter remains.",
+    },
+    Entry { name: "ls", syntax: "[-l] [DIR]", summary: "The files of this machine." },
+    Entry { name: "cat", syntax: "FILE ...", summary: "Show files." },
+    Entry { name: "head", syntax: "[-n N] FILE", summary: "The first lines of a file." },
+    Entry { name: "tail", syntax: "[-n N] FILE", summary: "The last lines of a file." },
+    Entry { name: "grep", syntax: "[-civ] WORDS FILE", summary: "The lines of a file that hold these words." },
+    Entry { name: "edit", syntax: "FILE", summary: "Change a text file." },
+    Entry { name: "echo", syntax: "TEXT > FILE", summary: "Write a line to a file (>> appends)." },
+    Entry { name: "cp", syntax: "FROM TO", summary: "Copy a file." },
+    Entry { name: "mv", syntax: "FROM TO", summary: "Rename a file." },
+    Entry { name: "rm", syntax: "[-rf] FILE ...", summary: "Remove files." },
+    Entry { name: "truncate", syntax: "-s SIZE FILE", summary: "Cut a file (-s -5: five bytes off)." },
+    Entry { name: "sleep", syntax: "SECONDS", summary: "Let time pass, at once: 1.5, 30m, 2h." },
+    Entry { name: "date", syntax: "", summary: "The lab's clock." },
+    Entry { name: "sql", syntax: "", summary: "The SQL database of this machine, if it has one." },
+    Entry { name: "clear", syntax: "", summary: "Wipe this terminal's screen." },
+    Entry { name: "help", syntax: "", summary: "This list." },
+];
+
+/// A program that takes the terminal over.
+#[derive(Clone, Debug)]
+pub(super) enum Program {
+    Redis(Box<Cli>),
+    Batch(Box<Batch>),
+    Sql,
+}
+
+/// What a line led to.
+#[derive(Default)]
+pub(super) struct Effect {
+    pub lines: Vec<Line>,
+    pub word: Option<Word>,
+    pub program: Option<Program>,
+}
+
+/// redis-cli with a command that is not answered yet.
+#[derive(Clone, Debug)]
+pub(super) struct Batch {
+    pub cli: Cli,
+    pipe: Pipe,
+    held: Vec<Line>,
+}
+
+impl Batch {
+    /// Prints what came; with a pipe, only when all of it is there.
+    pub fn receive(&mut self, backend: &mut dyn Backend, terminal: &str) -> Vec<Line> {
+        let lines = self.cli.receive(backend, terminal);
+        self.print(lines, backend)
+    }
+
+    fn print(&mut self, lines: Vec<Line>, backend: &mut dyn Backend) -> Vec<Line> {
+        if self.pipe.is_terminal() {
+            return lines;
+        }
+        self.held.extend(lines);
+        if self.cli.busy() {
+            return Vec::new();
+        }
+        let output: Vec<u8> =
+            std::mem::take(&mut self.held).iter().flat_map(|line| format!("{}\n", line.text()).into_bytes()).collect();
+        shown(self.pipe.send(output, backend))
+    }
+}
+
+fn shown(output: files::Output) -> Vec<Line> {
+    match output {
+        Ok(bytes) => print::text(&bytes),
+        Err(complaint) => Line::split(Class::Error, &complaint),
+    }
+}
+
+fn say(text: impl AsRef<str>) -> Effect {
+    Effect { lines: Line::split(Class::Plain, text.as_ref()), ..Effect::default() }
+}
+
+fn complain(text: impl AsRef<str>) -> Effect {
+    Effect { lines: Line::split(Class::Error, text.as_ref()), ..Effect::default() }
+}
+
+/// Runs a line of the shell.
+pub(super) fn submit(line: &str, terminal: &str, backend: &mut dyn Backend) -> Effect {
+    let line = line.trim();
+    // `&`: a server runs in the background anyway. `# ...` alone is a remark.
+    let line = line.strip_suffix('&').unwrap_or(line);
+    if line.starts_with('#') {
+        return Effect::default();
+    }
+    let Ok(words) = quote::split(line.as_bytes()) else {
+        return complain("bash: unexpected EOF while looking for a matching quote");
+    };
+    let (words, pipe) = match Pipe::split(&words) {
+        Ok(split) => split,
+        Err(complaint) => return complain(complaint),
+    };
+    let Some((name, rest)) = words.split_first() else { return Effect::default() };
+    let name = name.lossy();
+    // The prompt is easily copied along with a line.
+    if name == "$" {
+        return submit(line.trim_start_matches(['$', ' ']), terminal, backend);
+    }
+    let output = match name.as_ref() {
+        "redis-cli" => return redis_cli(rest, pipe, terminal, backend),
+        "redis-server" => return redis_server(rest, backend),
+        "kill" => return kill(rest, backend),
+        "power-cut" | "powercut" => return power_cut(backend),
+        "sleep" => return sleep(rest, backend),
+        "edit" | "vi" | "vim" | "nano" | "emacs" => return edit(rest),
+        "sql" | "sqlite3" | "mysql" | "psql" => return open_sql(backend),
+        "clear" => return Effect { word: Some(Word::Clear), ..Effect::default() },
+        "exit" | "logout" | "quit" => {
+            return say("This is the lab's own shell; there is nothing below it. `:quit` leaves the lab.");
+        }
+        "help" | "man" | "?" => return help(),
+        "ps" => ps(backend),
+        "date" => Ok(format!("{}\n", date(backend.now().0)).into_bytes()),
+        "ls" | "ll" => files::ls(rest, backend),
+        "cat" | "less" | "more" => files::cat(rest, pipe.is_terminal(), backend),
+        "head" | "tail" | "grep" | "wc" | "sort" | "uniq" => return filter_file(&words, pipe, backend),
+        "rm" => files::rm(rest, backend),
+        "cp" => files::copy(rest, true, backend),
+        "mv" => files::copy(rest, false, backend),
+        "echo" => files::echo(rest),
+        "truncate" => files::truncate(rest, backend),
+        "pwd" => Ok(b"/home/lab\n".to_vec()),
+        "whoami" => Ok(b"redis\n".to_vec()),
+        _ => return unknown(&name),
+    };
+    Effect { lines: shown(output.and_then(|bytes| pipe.send(bytes, backend))), ..Effect::default() }
+}
+
+fn unknown(name: &str) -> Effect {
+    let mut effect = complain(format!("bash: {name}: command not found"));
+    let is_redis = crate::engine::commands::table().contains_key(name.to_ascii_uppercase().as_str());
+    let near = WORDS.iter().map(|entry| entry.name).find(|word| word::distance(name, word) <= 1);
+    let advice = match near {
+        _ if is_redis => format!(
+            "`{}` is a command of Redis: start `redis-cli` first, or type `redis-cli {name} ...`.",
+            name.to_ascii_uppercase()
+        ),
+        Some(word) => format!("Did you mean `{word}`?"),
+        None => "`help` lists what this shell knows.".to_owned(),
+    };
+    effect.lines.push(Line::new(Class::Note, advice));
+    effect
+}
+
+fn redis_cli(words: &[Bytes], pipe: Pipe, terminal: &str, backend: &mut dyn Backend) -> Effect {
+    let mut asked = match cli_args::parse(words) {
+        Ok(asked) => asked,
+        Err(complaint) => return complain(complaint),
+    };
+    let mut effect = Effect::default();
+    if asked.password_shown {
+        let text = "Warning: Using a password with '-a' or '-u' option on the command line interface may not be safe.";
+        effect.lines.push(Line::new(Class::Error, text));
+    }
+    // As redis-cli does where its output is no terminal.
+    let plain = !words.iter().any(|word| word == "--no-raw");
+    if !pipe.is_terminal() && asked.options.form == Form::Tty && plain {
+        asked.options.form = Form::Raw;
+    }
+    let mut cli = Cli::new(asked.options);
+    effect.lines.extend(cli.connect(backend, terminal));
+    if asked.command.is_empty() {
+        effect.program = Some(Program::Redis(Box::new(cli)));
+        return effect;
+    }
+    if cli.connection().is_none() {
+        return effect;
+    }
+    let Some(times) = asked.repeat else {
+        cli.disconnect(backend);
+        return complain("The lab repeats a command only a number of times: -r N.");
+    };
+    let mut batch = Batch { cli, pipe, held: Vec::new() };
+    if times > 0 {
+        let lines = batch.cli.run(asked.command, times, backend, terminal);
+        effect.lines.extend(batch.print(lines, backend));
+    }
+    if batch.cli.busy() {
+        effect.program = Some(Program::Batch(Box::new(batch)));
+    } else {
+        batch.cli.disconnect(backend);
+    }
+    effect
+}
+
+fn redis_server(words: &[Bytes], backend: &mut dyn Backend) -> Effect {
+    let argv: Vec<String> = words.iter().map(|word| word.lossy().into_owned()).collect();
+    let spawned = backend.spawn(&argv);
+    let class = if spawned.pid.is_some() { Class::Log } else { Class::Error };
+    Effect { lines: spawned.log.iter().flat_map(|line| Line::split(class, line)).collect(), ..Effect::default() }
+}
+
+fn ps(backend: &dyn Backend) -> files::Output {
+    let mut out = "    PID COMMAND\n".to_owned();
+    for instance in backend.snapshot().instances.iter().filter(|instance| instance.state == State::Running) {
+        out.push_str(&format!("{:>7} redis-server *:{}\n", instance.pid, instance.port));
+    }
+    Ok(out.into_bytes())
+}
+
+fn kill(words: &[Bytes], backend: &mut dyn Backend) -> Effect {
+    let words: Vec<String> = words.iter().map(|word| word.lossy().into_owned()).collect();
+    let mut signal = Signal::Term;
+    let mut targets = Vec::new();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        let name = if word == "-s" { rest.next().map(String::as_str) } else { word.strip_prefix('-') };
+        match name.map(|name| name.trim_start_matches("SIG")) {
+            None => targets.push(word),
+            Some("9" | "KILL") => signal = Signal::Kill,
+            Some("15" | "TERM" | "2" | "INT") => signal = Signal::Term,
+            Some(other) => return complain(format!("bash: kill: {other}: invalid signal specification")),
+        }
+    }
+    if targets.is_empty() {
+        return complain("kill: usage: kill [-9] PID|PORT");
+    }
+    let mut effect = Effect::default();
+    for target in targets {
+        let Ok(number) = target.parse::<u32>() else {
+            effect
+                .lines
+                .push(Line::new(Class::Error, format!("bash: kill: {target}: arguments must be process IDs or ports")));
+            continue;
+        };
+        let running = backend.snapshot().instances;
+        let mut running = running.iter().filter(|instance| instance.state == State::Running);
+        let pid = running.find(|it| it.pid == number || u32::from(it.port) == number).map_or(number, |it| it.pid);
+        if let Err(error) = backend.signal(pid, signal) {
+            let reason = error.rsplit(" - ").next().unwrap_or(&error);
+            effect.lines.push(Line::new(Class::Error, format!("bash: kill: ({number}) - {reason}")));
+        }
+    }
+    effect
+}
+
+fn power_cut(backend: &mut dyn Backend) -> Effect {
+    backend.power_cut();
+    Effect {
+        lines: vec![Line::new(
+            Class::Note,
+            "The power is gone, and back. Every process has ended; what was not on the platter is lost.",
+        )],
+        ..Effect::default()
+    }
+}
+
+fn sleep(words: &[Bytes], backend: &mut dyn Backend) -> Effect {
+    let mut total = 0u64;
+    for word in words {
+        let text = word.lossy();
+        let span = word::span(&text).filter(|_| !text.starts_with('+')).map(|span| span.0);
+        let fraction = || text.strip_suffix('s').unwrap_or(&text).parse::<f64>().ok();
+        let fraction = || fraction().filter(|s| (0.0..=1e9).contains(s)).map(|s| (s * 1000.0) as u64);
+        match span.or_else(fraction) {
+            Some(ms) => total = total.saturating_add(ms),
+            None => return complain(format!("sleep: invalid time interval '{text}'")),
+        }
+    }
+    if words.is_empty() {
+        return complain("sleep: missing operand");
+    }
+    backend.advance(crate::base::Millis(total));
+    Effect::default()
+}
+
+fn edit(words: &[Bytes]) -> Effect {
+    match words {
+        [path] => Effect { word: Some(Word::Edit(path.lossy().into_owned())), ..Effect::default() },
+        _ => complain("usage: edit FILE"),
+    }
+}
+
+fn open_sql(backend: &mut dyn Backend) -> Effect {
+    match backend.sql("SELECT 1") {
+        Ok(_) => Effect { program: Some(Program::Sql), ..Effect::default() },
+        Err(reason) => complain(format!("sql: {reason}")),
+    }
+}
+
+/// `grep WORDS FILE` and its kin: the same filters, with the file before them.
+fn filter_file(words: &[Bytes], pipe: Pipe, backend: &mut dyn Backend) -> Effect {
+    let Some((path, filter)) = words.split_last().filter(|(_, rest)| !rest.is_empty()) else {
+        return complain(format!("usage: {} ... FILE", words[0].lossy()));
+    };
+    let stage = [&[Bytes::from("cat"), Bytes::from("|")], filter].concat();
+    let output = Pipe::split(&stage).and_then(|(_, mut first)| {
+        let contents = files::cat(std::slice::from_ref(path), false, backend)?;
+        first.filters.extend(pipe.filters);
+        first.file = pipe.file;
+        first.send(contents, backend)
+    });
+    Effect {
+        lines: shown(output.map_err(|error| error.replace("cat:", &format!("{}:", words[0].lossy())))),
+        ..Effect::default()
+    }
+}
+
+fn help() -> Effect {
+    let mut lines = vec![Line::new(Class::Note, "The shell of the lab's machine knows:")];
+    for entry in WORDS {
+        let call = format!("  {} {}", entry.name, entry.syntax);
+        let call = call.trim_end();
+        if call.len() < 30 {
+            lines.push(Line::new(Class::Key, format!("{call:<30}")).and(Class::Plain, entry.summary));
+        } else {
+            lines.push(Line::new(Class::Key, call));
+            lines.push(Line::plain(format!("{:30}{}", "", entry.summary)));
+        }
+    }
+    lines.push(Line::new(Class::Note, "`:help` tells of the words of the lab itself."));
+    Effect { lines, ..Effect::default() }
+}
+
+/// `Tue Jan  1 09:00:00 UTC 2030`, from milliseconds since 1970.
+fn date(ms: u64) -> String {
+    const WEEK: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (days, secs) = (ms / 86_400_000, ms / 1000 % 86_400);
+    let leap = |year: u64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let (mut year, mut rest) = (1970, days);
+    while rest >= 365 + u64::from(leap(year)) {
+        rest -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while rest >= lengths[month] {
+        rest -= lengths[month];
+        month += 1;
+    }
+    let clock = format!("{:02}:{:02}:{:02}", secs / 3600, secs / 60 % 60, secs % 60);
+    format!("{} {} {:>2} {clock} UTC {year}", WEEK[(days % 7) as usize], MONTHS[month], rest + 1)
+}

@@ -1,0 +1,413 @@
+//! Sessions as they were seen at redis-cli 7.0.15 (through a pseudo-terminal), over a backend that answers by script.
+
+use super::*;
+use crate::base::{Bytes, Millis, Rng};
+use crate::port::{Incoming, Signal, Spawned};
+use crate::resp::Reply;
+use crate::snapshot;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Answers each request with the next of `answers`.
+#[derive(Default)]
+struct Script {
+    now: Millis,
+    answers: VecDeque<Vec<Incoming>>,
+    inbox: VecDeque<Incoming>,
+    sent: Vec<String>,
+    refuse: bool,
+    connections: u64,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Script {
+    fn answering(replies: impl IntoIterator<Item = Reply>) -> Script {
+        Script { answers: replies.into_iter().map(|reply| vec![Incoming::Reply(reply)]).collect(), ..Script::default() }
+    }
+}
+
+impl Backend for Script {
+    fn now(&self) -> Millis {
+        self.now
+    }
+    fn advance(&mut self, span: Millis) {
+        self.now += span;
+    }
+    fn connect(&mut self, port: u16, _: &str) -> Result<ConnectionId, String> {
+        if self.refuse {
+            return Err(format!("Could not connect to Redis at 127.0.0.1:{port}: Connection refused"));
+        }
+        self.connections += 1;
+        Ok(ConnectionId(self.connections))
+    }
+    fn send(&mut self, _: ConnectionId, args: Vec<Bytes>) {
+        self.sent.push(quote::line_of(&args));
+        self.inbox.extend(self.answers.pop_front().unwrap_or_default());
+    }
+    fn receive(&mut self, _: ConnectionId) -> Vec<Incoming> {
+        self.inbox.drain(..).collect()
+    }
+    fn hang_up(&mut self, _: ConnectionId) {
+        self.inbox.clear();
+    }
+    fn spawn(&mut self, argv: &[String]) -> Spawned {
+        Spawned { pid: Some(7), log: vec![argv.join(" ")] }
+    }
+    fn signal(&mut self, pid: u32, _: Signal) -> Result<(), String> {
+        if pid == 7 { Ok(()) } else { Err(format!("kill: ({pid}) - No such process")) }
+    }
+    fn power_cut(&mut self) {}
+    fn read_file(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.files.get(path).cloned().ok_or_else(|| "No such file or directory".to_owned())
+    }
+    fn write_file(&mut self, path: &str, contents: &[u8]) -> Result<(), String> {
+        self.files.insert(path.to_owned(), contents.to_vec());
+        Ok(())
+    }
+    fn remove_file(&mut self, path: &str) -> Result<(), String> {
+        self.files.remove(path).map(drop).ok_or_else(|| "No such file or directory".to_owned())
+    }
+    fn list_files(&self, dir: &str) -> Vec<String> {
+        self.files.keys().filter(|path| path.starts_with(dir)).cloned().collect()
+    }
+    fn snapshot(&self) -> snapshot::World {
+        snapshot::World::default()
+    }
+    fn events_since(&self, _: u64) -> Vec<snapshot::Event> {
+        Vec::new()
+    }
+    fn fork(&self) -> Option<Box<dyn Backend>> {
+        None
+    }
+    fn undo(&mut self) -> bool {
+        false
+    }
+    fn redo(&mut self) -> bool {
+        false
+    }
+    fn mark(&mut self) {}
+    fn journal(&self) -> Vec<u8> {
+        Vec::new()
+    }
+    fn sql(&mut self, statement: &str) -> Result<Vec<String>, String> {
+        if statement == "bad" { Err("near \"bad\": syntax error".into()) } else { Ok(vec![format!("ran {statement}")]) }
+    }
+}
+
+fn texts(lines: &[Line]) -> Vec<String> {
+    lines.iter().map(Line::text).collect()
+}
+
+fn redis(backend: &mut Script) -> Terminal {
+    let mut terminal = Terminal::new("alice");
+    assert_eq!(terminal.open_redis(6379, backend), []);
+    terminal
+}
+
+fn say(terminal: &mut Terminal, backend: &mut Script, line: &str) -> Vec<String> {
+    texts(&terminal.submit(line, backend).lines)
+}
+
+#[test]
+fn the_prompt_shows_database_and_transaction_as_redis_cli_does() {
+    let queued = || Reply::QUEUED;
+    let backend = &mut Script::answering([
+        Reply::OK,
+        Reply::OK,
+        queued(),
+        queued(),
+        Reply::Array(vec![Reply::OK, Reply::Nil]),
+        Reply::OK,
+        queued(),
+        Reply::error("EXECABORT Transaction discarded because of previous errors."),
+        Reply::status("RESET"),
+    ]);
+    let mut terminal = redis(backend);
+    let mut prompts = vec![terminal.prompt()];
+    for line in ["select 3", "multi", "select 5", "get a", "exec", "multi", "select 1", "exec", "reset"] {
+        say(&mut terminal, backend, line);
+        prompts.push(terminal.prompt());
+    }
+    let shown: Vec<&str> = prompts.iter().map(|prompt| prompt.strip_prefix("127.0.0.1:6379").unwrap()).collect();
+    assert_eq!(
+        shown,
+        ["> ", "[3]> ", "[3](TX)> ", "[5](TX)> ", "[5](TX)> ", "[5]> ", "[5](TX)> ", "[1](TX)> ", "[5]> ", "> "]
+    );
+}
+
+#[test]
+fn a_number_before_a_command_repeats_it() {
+    let backend = &mut Script::answering((2..=4).map(Reply::Int));
+    let mut terminal = redis(backend);
+    assert_eq!(say(&mut terminal, backend, "3 incr a"), ["(integer) 2", "(integer) 3", "(integer) 4"]);
+    assert_eq!(say(&mut terminal, backend, "0 incr a"), ["Invalid redis-cli repeat command option value."]);
+    assert_eq!(say(&mut terminal, backend, "-1 incr a"), ["Invalid redis-cli repeat command option value."]);
+    assert_eq!(backend.sent, ["incr a"; 3]);
+    assert_eq!(say(&mut terminal, backend, "get \"a"), ["Invalid argument(s)"]);
+}
+
+#[test]
+fn a_dead_server_is_noticed_with_the_next_command_and_the_prompt_lies_after_the_reconnect() {
+    let backend = &mut Script::answering([Reply::OK]);
+    let mut terminal = redis(backend);
+    say(&mut terminal, backend, "select 3");
+    backend.inbox.push_back(Incoming::Closed);
+    backend.refuse = true;
+    assert_eq!(terminal.poll(backend), []);
+    assert_eq!(terminal.prompt(), "127.0.0.1:6379[3]> ", "nothing is seen before a command is sent");
+    assert_eq!(say(&mut terminal, backend, "get a"), ["Error: Server closed the connection"]);
+    assert_eq!(terminal.prompt(), "not connected> ");
+    assert_eq!(
+        say(&mut terminal, backend, "get a"),
+        ["Could not connect to Redis at 127.0.0.1:6379: Connection refused"]
+    );
+    backend.refuse = false;
+    backend.answers.push_back(vec![Incoming::Reply(Reply::Nil)]);
+    let shown = say(&mut terminal, backend, "get a");
+    assert!(shown[0].starts_with("note: this is a new connection, in database 0"), "{shown:?}");
+    assert_eq!(shown[1], "(nil)");
+    assert_eq!(backend.sent, ["select 3", "get a"], "redis-cli sends no SELECT of its own");
+    assert_eq!(terminal.prompt(), "127.0.0.1:6379[3]> ");
+}
+
+#[test]
+fn shutdown_leaves_without_a_word() {
+    let backend = &mut Script { answers: [vec![Incoming::Closed]].into(), ..Script::default() };
+    let mut terminal = redis(backend);
+    assert_eq!(say(&mut terminal, backend, "shutdown nosave"), Vec::<String>::new());
+    assert_eq!(terminal.prompt(), "not connected> ");
+}
+
+#[test]
+fn a_blocked_command_is_waited_for_and_its_time_is_told() {
+    let backend = &mut Script::default();
+    let mut terminal = redis(backend);
+    assert_eq!(say(&mut terminal, backend, "blpop q 0"), Vec::<String>::new());
+    assert!(terminal.busy());
+    assert_eq!(say(&mut terminal, backend, "get a"), [WAITING]);
+    assert_eq!(terminal.submit(":goals", backend).word, Some(Word::Goals), "the lab's words always work");
+    backend.advance(Millis(1234));
+    backend.inbox.push_back(Incoming::Reply(Reply::bulks(["q", "x"])));
+    assert_eq!(texts(&terminal.poll(backend)), ["1) \"q\"", "2) \"x\"", "(1.23s)"]);
+    assert!(!terminal.busy());
+    say(&mut terminal, backend, "blpop q 0");
+    terminal.interrupt(backend);
+    assert!(!terminal.busy() && backend.connections == 2, "a blocked client leaves by reconnecting");
+}
+
+#[test]
+fn subscribed_mode_prints_messages_and_takes_commands() {
+    let confirm =
+        |kind: &str, channel: &str, n| Reply::Push(vec![Reply::bulk(kind), Reply::bulk(channel), Reply::Int(n)]);
+    let both = Reply::Many(vec![confirm("subscribe", "a", 1), confirm("subscribe", "b", 2)]);
+    let backend = &mut Script::answering([
+        both,
+        confirm("unsubscribe", "a", 1),
+        Reply::bulks(["pong", ""]),
+        Reply::status("RESET"),
+    ]);
+    let mut terminal = redis(backend);
+    let shown = say(&mut terminal, backend, "subscribe a b");
+    assert_eq!(
+        shown[3..],
+        [
+            "1) \"subscribe\"",
+            "2) \"b\"",
+            "3) (integer) 2",
+            "Reading messages... (press Ctrl-C to quit or any key to type command)"
+        ]
+    );
+    assert_eq!(terminal.prompt(), "127.0.0.1:6379(subscribed mode)> ");
+    backend.inbox.push_back(Incoming::Push(Reply::bulks(["message", "b", "hi"])));
+    assert_eq!(texts(&terminal.poll(backend)), ["1) \"message\"", "2) \"b\"", "3) \"hi\""]);
+    assert_eq!(say(&mut terminal, backend, "unsubscribe a").len(), 3);
+    assert_eq!(say(&mut terminal, backend, "ping"), ["1) \"pong\"", "2) \"\""]);
+    assert_eq!(say(&mut terminal, backend, "reset"), ["RESET"]);
+    assert!(!terminal.busy());
+}
+
+#[test]
+fn monitor_prints_until_it_is_interrupted() {
+    let backend = &mut Script::answering([Reply::OK]);
+    let mut terminal = redis(backend);
+    assert_eq!(say(&mut terminal, backend, "monitor"), ["OK"]);
+    backend.inbox.push_back(Incoming::Push(Reply::Status("1.5 [0 127.0.0.1:1] \"GET\" \"a\"".into())));
+    assert_eq!(texts(&terminal.poll(backend)), ["1.5 [0 127.0.0.1:1] \"GET\" \"a\""]);
+    assert!(terminal.busy());
+    terminal.interrupt(backend);
+    assert!(!terminal.busy());
+}
+
+#[test]
+fn a_cluster_is_followed_only_with_c() {
+    let moved = || Reply::error("MOVED 12182 127.0.0.1:17403");
+    let backend = &mut Script::answering([moved(), moved(), Reply::bulk("v")]);
+    let mut terminal = redis(backend);
+    assert_eq!(say(&mut terminal, backend, "get foo"), ["(error) MOVED 12182 127.0.0.1:17403"]);
+    say(&mut terminal, backend, "quit");
+    assert_eq!(terminal.prompt(), "$ ");
+    say(&mut terminal, backend, "redis-cli -c");
+    let shown = say(&mut terminal, backend, "get foo");
+    assert_eq!(shown, ["-> Redirected to slot [12182] located at 127.0.0.1:17403", "\"v\""]);
+    assert_eq!(terminal.prompt(), "127.0.0.1:17403> ");
+}
+
+#[test]
+fn a_redirect_inside_a_transaction_is_warned_of() {
+    let backend =
+        &mut Script::answering([Reply::OK, Reply::error("ASK 1 127.0.0.1:7001"), Reply::OK, Reply::bulk("v")]);
+    let mut terminal = Terminal::new("bob");
+    say(&mut terminal, backend, "redis-cli -c");
+    say(&mut terminal, backend, "multi");
+    let shown = say(&mut terminal, backend, "get foo");
+    assert!(shown[1].contains("the transaction was on the old one"), "{shown:?}");
+    assert_eq!(backend.sent, ["multi", "get foo", "ASKING", "get foo"]);
+    assert_eq!(terminal.prompt(), "127.0.0.1:7001> ");
+}
+
+#[test]
+fn passwords_and_databases_are_sent_first_and_their_failure_is_told() {
+    let backend = &mut Script::answering([
+        Reply::error("WRONGPASS invalid username-password pair or user is disabled."),
+        Reply::error("NOAUTH Authentication required."),
+    ]);
+    let mut terminal = Terminal::new("bob");
+    let shown = say(&mut terminal, backend, "redis-cli -a bar -n 99");
+    assert_eq!(
+        shown,
+        [
+            "Warning: Using a password with '-a' or '-u' option on the command line interface may not be safe.",
+            "AUTH failed: WRONGPASS invalid username-password pair or user is disabled.",
+            "SELECT 99 failed: NOAUTH Authentication required.",
+        ]
+    );
+    assert_eq!(terminal.prompt(), "127.0.0.1:6379> ");
+}
+
+#[test]
+fn commands_on_the_shells_line_print_and_end() {
+    let backend = &mut Script::answering([Reply::Int(1), Reply::Int(2), Reply::bulks(["a", "b"])]);
+    let mut terminal = Terminal::new("bob");
+    assert_eq!(say(&mut terminal, backend, "redis-cli -r 2 -i 1 incr n"), ["(integer) 1", "(integer) 2"]);
+    assert_eq!(backend.now, Millis(1000), "an interval lies between two, not behind the last");
+    assert_eq!(say(&mut terminal, backend, "redis-cli lrange l 0 -1 | grep b"), ["b"]);
+    assert_eq!(terminal.prompt(), "$ ");
+    say(&mut terminal, backend, "redis-cli blpop q 0 > out.txt");
+    assert!(terminal.busy() && terminal.prompt().is_empty());
+    backend.inbox.push_back(Incoming::Reply(Reply::bulks(["q", "1"])));
+    assert_eq!(terminal.poll(backend), []);
+    assert_eq!(backend.files["out.txt"], b"q\n1\n");
+    assert_eq!(terminal.prompt(), "$ ");
+}
+
+#[test]
+fn the_shell_knows_files_processes_and_time() {
+    let backend = &mut Script::default();
+    let mut terminal = Terminal::new("bob");
+    assert_eq!(say(&mut terminal, backend, "redis-server redis.conf --port 6380 &"), ["redis.conf --port 6380"]);
+    assert_eq!(say(&mut terminal, backend, "kill -9 8"), ["bash: kill: (8) - No such process"]);
+    assert_eq!(say(&mut terminal, backend, "kill 7"), Vec::<String>::new());
+    for line in
+        ["echo 'save \"\"' > a/redis.conf", "echo port 1 >> a/redis.conf", "cp a/redis.conf b", "truncate -s -7 b"]
+    {
+        assert_eq!(say(&mut terminal, backend, line), Vec::<String>::new(), "{line}");
+    }
+    assert_eq!(say(&mut terminal, backend, "ls"), ["a/", "b"]);
+    assert_eq!(say(&mut terminal, backend, "ls -l a"), ["        15 redis.conf"]);
+    assert_eq!(say(&mut terminal, backend, "cat b"), ["save \"\""]);
+    assert_eq!(say(&mut terminal, backend, "grep -c port a/redis.conf"), ["1"]);
+    assert_eq!(say(&mut terminal, backend, "cat nowhere"), ["cat: nowhere: No such file or directory"]);
+    assert_eq!(say(&mut terminal, backend, "rm a"), ["rm: cannot remove 'a': Is a directory"]);
+    assert_eq!(say(&mut terminal, backend, "rm -r a"), Vec::<String>::new());
+    assert_eq!(say(&mut terminal, backend, "sleep 1.5"), Vec::<String>::new());
+    assert_eq!(say(&mut terminal, backend, "sleep 1h"), Vec::<String>::new());
+    assert_eq!(backend.now, Millis(3_601_500));
+    assert_eq!(say(&mut terminal, backend, "date"), ["Thu Jan  1 01:00:01 UTC 1970"]);
+    assert_eq!(terminal.submit("edit b", backend).word, Some(Word::Edit("b".into())));
+    assert!(say(&mut terminal, backend, "get a")[1].contains("`GET` is a command of Redis"));
+    assert!(say(&mut terminal, backend, "kil 7")[1].contains("`kill`"));
+}
+
+#[test]
+fn the_sql_prompt_runs_statements_and_leaves() {
+    let backend = &mut Script::default();
+    let mut terminal = Terminal::new("bob");
+    say(&mut terminal, backend, "sql");
+    assert_eq!(terminal.prompt(), "sql> ");
+    assert_eq!(say(&mut terminal, backend, "SELECT 2;"), ["ran SELECT 2;"]);
+    assert_eq!(say(&mut terminal, backend, "bad"), ["Error: near \"bad\": syntax error"]);
+    say(&mut terminal, backend, "exit");
+    assert_eq!(terminal.prompt(), "$ ");
+}
+
+#[test]
+fn no_line_panics_and_no_control_byte_is_printed() {
+    let mut rng = Rng::new(41);
+    let words = [
+        "redis-cli",
+        "-p",
+        "0",
+        "sql",
+        "select",
+        "multi",
+        "exec",
+        "|",
+        ">",
+        ">>",
+        "grep",
+        "'",
+        "\"",
+        "\\x1b",
+        "\x1b[2J",
+        "é",
+        ":",
+        ":time",
+        "+9999999d",
+        "99999999999999999999",
+        "quit",
+        "monitor",
+        "subscribe",
+        "a",
+        "help",
+        "@",
+        "cat",
+        "kill",
+        "-",
+        "truncate",
+        "-s",
+        "sleep",
+        "connect",
+        "head",
+        "-n",
+        "echo",
+        "\0",
+        "\u{202e}",
+    ];
+    for case in 0..300 {
+        let backend = &mut Script::default();
+        backend.files.insert("a".into(), b"x\x1b[31m\xff\n".to_vec());
+        let mut terminal = Terminal::new("fuzz");
+        for _ in 0..20 {
+            let line: Vec<&str> = (0..rng.below(6)).map(|_| words[rng.below(words.len())]).collect();
+            let answers = [
+                Reply::error("E\x1b"),
+                Reply::OK,
+                Reply::Nil,
+                Reply::Status("\x1b]".into()),
+                Reply::bulks(["subscribe", "x", "y"]),
+            ];
+            backend.answers = (0..rng.below(4)).map(|_| vec![Incoming::Reply(answers[rng.below(5)].clone())]).collect();
+            let mut lines = terminal.submit(&line.join(" "), backend).lines;
+            if rng.below(8) == 0 {
+                backend
+                    .inbox
+                    .push_back([Incoming::Closed, Incoming::Push(Reply::Status("\x07".into()))][rng.below(2)].clone());
+            }
+            lines.extend(terminal.poll(backend));
+            if rng.below(5) == 0 {
+                lines.extend(terminal.interrupt(backend));
+            }
+            let shown = texts(&lines).join("\n") + &terminal.prompt();
+            assert!(!shown.replace('\n', "").contains(char::is_control), "case {case}: {line:?} -> {shown:?}");
+        }
+    }
+}
