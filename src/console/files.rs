@@ -1,4 +1,4 @@
-//! The `$` words that look at and change files: ls, cat, head, tail, rm, cp, mv, echo, truncate.
+//! The `$` words that look at and change files: ls, cat, mkdir, rm, cp, mv, echo, truncate.
 
 use crate::base::Bytes;
 use crate::port::Backend;
@@ -24,18 +24,16 @@ pub(super) fn ls(words: &[Bytes], backend: &dyn Backend) -> Output {
     let mut out = Vec::new();
     let mut last_dir = String::new();
     for path in &paths {
-        let below = match dir {
-            "" => path.as_str(),
-            _ => path.strip_prefix(dir).map_or(path.as_str(), |rest| rest.trim_start_matches('/')),
-        };
-        match below.split_once('/') {
+        match path.split_once('/') {
             Some((first, _)) if first == last_dir => {}
             Some((first, _)) => {
                 last_dir = first.to_owned();
                 out.extend(format!("{first}/\n").into_bytes());
             }
-            None if long => out.extend(entry(below, backend.read_file(path).map_or(0, |file| file.len()), true)),
-            None => out.extend(entry(below, 0, false)),
+            None if long => {
+                out.extend(entry(path, backend.read_file(&join(dir, path)).map_or(0, |file| file.len()), true))
+            }
+            None => out.extend(entry(path, 0, false)),
         }
     }
     Ok(out)
@@ -43,6 +41,10 @@ pub(super) fn ls(words: &[Bytes], backend: &dyn Backend) -> Output {
 
 fn entry(name: &str, len: usize, long: bool) -> Vec<u8> {
     if long { format!("{len:>10} {name}\n") } else { format!("{name}\n") }.into_bytes()
+}
+
+fn join(dir: &str, path: &str) -> String {
+    if dir.is_empty() { path.to_owned() } else { format!("{dir}/{path}") }
 }
 
 /// Whole files, one after the other; `limit` cuts what would flood a terminal.
@@ -69,18 +71,39 @@ pub(super) fn rm(words: &[Bytes], backend: &mut dyn Backend) -> Output {
     for path in paths {
         let path = path.lossy().trim_end_matches('/').to_owned();
         let inside = backend.list_files(&path);
-        let inside: Vec<&String> = inside.iter().filter(|file| **file != path).collect();
         let done = match inside.as_slice() {
             [] => backend.remove_file(&path).map_err(|error| format!("rm: cannot remove '{path}': {error}")),
             _ if !has(b'r') && !has(b'R') => Err(format!("rm: cannot remove '{path}': Is a directory")),
-            files => files
-                .iter()
-                .try_for_each(|file| backend.remove_file(file).map_err(|error| format!("rm: {file}: {error}"))),
+            files => files.iter().try_for_each(|file| {
+                backend.remove_file(&join(&path, file)).map_err(|error| format!("rm: {file}: {error}"))
+            }),
         };
         if let Err(complaint) = done
             && !has(b'f')
         {
             return Err(complaint);
+        }
+    }
+    Ok(Vec::new())
+}
+
+pub(super) fn mkdir(words: &[Bytes], backend: &mut dyn Backend) -> Output {
+    let parents = words.iter().any(|word| word == "-p");
+    let mut paths = words.iter().filter(|word| !word.starts_with(b"-")).peekable();
+    if paths.peek().is_none() {
+        return Err("mkdir: missing operand".to_owned());
+    }
+    for path in paths {
+        let path = path.lossy();
+        let steps =
+            path.match_indices('/').map(|(at, _)| &path[..at]).filter(|_| parents).filter(|step| !step.is_empty());
+        for step in steps.chain([path.as_ref()]) {
+            match backend.make_dir(step) {
+                Err(error) if !parents || !error.ends_with("File exists") => {
+                    return Err(format!("mkdir: cannot create directory '{step}': {error}"));
+                }
+                _ => {}
+            }
         }
     }
     Ok(Vec::new())

@@ -49,11 +49,17 @@ pub const WORDS: &[Entry] = &[
     Entry { name: "echo", syntax: "TEXT > FILE", summary: "Write a line to a file (>> appends)." },
     Entry { name: "cp", syntax: "FROM TO", summary: "Copy a file." },
     Entry { name: "mv", syntax: "FROM TO", summary: "Rename a file." },
+    Entry { name: "mkdir", syntax: "[-p] DIR", summary: "Make a directory." },
     Entry { name: "rm", syntax: "[-rf] FILE ...", summary: "Remove files." },
     Entry { name: "truncate", syntax: "-s SIZE FILE", summary: "Cut a file (-s -5: five bytes off)." },
     Entry { name: "sleep", syntax: "SECONDS", summary: "Let time pass, at once: 1.5, 30m, 2h." },
     Entry { name: "date", syntax: "", summary: "The lab's clock." },
     Entry { name: "sql", syntax: "", summary: "The SQL database of this machine, if it has one." },
+    Entry {
+        name: "storm",
+        syntax: "[LOGINS]",
+        summary: "Measure a login storm, in Redis and in SQL, on your computer.",
+    },
     Entry { name: "clear", syntax: "", summary: "Wipe this terminal's screen." },
     Entry { name: "help", syntax: "", summary: "This list." },
 ];
@@ -152,11 +158,13 @@ pub(super) fn submit(line: &str, terminal: &str, backend: &mut dyn Backend) -> E
             return say("This is the lab's own shell; there is nothing below it. `:quit` leaves the lab.");
         }
         "help" | "man" | "?" => return help(),
+        "storm" => storm(rest, backend),
         "ps" => ps(backend),
         "date" => Ok(format!("{}\n", date(backend.now().0)).into_bytes()),
         "ls" | "ll" => files::ls(rest, backend),
         "cat" | "less" | "more" => files::cat(rest, pipe.is_terminal(), backend),
         "head" | "tail" | "grep" | "wc" | "sort" | "uniq" => return filter_file(&words, pipe, backend),
+        "mkdir" => files::mkdir(rest, backend),
         "rm" => files::rm(rest, backend),
         "cp" => files::copy(rest, true, backend),
         "mv" => files::copy(rest, false, backend),
@@ -231,6 +239,15 @@ fn redis_server(words: &[Bytes], backend: &mut dyn Backend) -> Effect {
     let spawned = backend.spawn(&argv);
     let class = if spawned.pid.is_some() { Class::Log } else { Class::Error };
     Effect { lines: spawned.log.iter().flat_map(|line| Line::split(class, line)).collect(), ..Effect::default() }
+}
+
+fn storm(words: &[Bytes], backend: &mut dyn Backend) -> files::Output {
+    let logins = match words {
+        [] => Ok(10_000),
+        [one] => one.lossy().parse().map_err(|_| "usage: storm [LOGINS]".to_owned()),
+        _ => Err("usage: storm [LOGINS]".to_owned()),
+    };
+    Ok(backend.storm(logins?)?.iter().flat_map(|line| format!("{line}\n").into_bytes()).collect())
 }
 
 fn ps(backend: &dyn Backend) -> files::Output {

@@ -66,8 +66,12 @@ impl Backend for Script {
     fn remove_file(&mut self, path: &str) -> Result<(), String> {
         self.files.remove(path).map(drop).ok_or_else(|| "No such file or directory".to_owned())
     }
+    fn make_dir(&mut self, _: &str) -> Result<(), String> {
+        Err("File exists".to_owned())
+    }
     fn list_files(&self, dir: &str) -> Vec<String> {
-        self.files.keys().filter(|path| path.starts_with(dir)).cloned().collect()
+        let dir = if dir.is_empty() { String::new() } else { format!("{dir}/") };
+        self.files.keys().filter_map(|path| path.strip_prefix(&dir)).map(str::to_owned).collect()
     }
     fn snapshot(&self) -> snapshot::World {
         snapshot::World::default()
@@ -316,6 +320,8 @@ fn the_shell_knows_files_processes_and_time() {
     assert_eq!(say(&mut terminal, backend, "cat b"), ["save \"\""]);
     assert_eq!(say(&mut terminal, backend, "grep -c port a/redis.conf"), ["1"]);
     assert_eq!(say(&mut terminal, backend, "cat nowhere"), ["cat: nowhere: No such file or directory"]);
+    assert_eq!(say(&mut terminal, backend, "mkdir a"), ["mkdir: cannot create directory 'a': File exists"]);
+    assert_eq!(say(&mut terminal, backend, "mkdir -p a/b"), Vec::<String>::new());
     assert_eq!(say(&mut terminal, backend, "rm a"), ["rm: cannot remove 'a': Is a directory"]);
     assert_eq!(say(&mut terminal, backend, "rm -r a"), Vec::<String>::new());
     assert_eq!(say(&mut terminal, backend, "sleep 1.5"), Vec::<String>::new());
