@@ -16,3 +16,5 @@ pub mod console;
 pub mod check;
 pub mod lesson;
 pub mod tutor;
+
+pub mod tui;

@@ -1,0 +1,191 @@
+//! Lists over the screen: help, lessons, palette. Typing searches, Enter chooses.
+
+use super::keys::{Action, BINDINGS, Binding, Code, Key, Place};
+use super::message::Effect;
+use super::model::{Focus, List, Model, Overlay};
+use super::update::act;
+use crate::console::word::WORDS;
+
+/// A row of a list: what stands left, what it says, and what choosing it does.
+pub struct Item {
+    pub left: String,
+    pub says: String,
+    pub choice: Choice,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Choice {
+    /// A title between rows.
+    Title,
+    Act(Action),
+    Lesson(String),
+    /// Puts this text on the input line.
+    Type(String),
+    Nothing,
+}
+
+/// The rows of the list that is open, searched; empty if none is.
+pub fn items(model: &Model) -> Vec<Item> {
+    let (all, list) = match &model.overlay {
+        Some(Overlay::Help(list)) => (help(model), list),
+        Some(Overlay::Lessons(list)) => (lessons(model), list),
+        Some(Overlay::Palette(list)) => (palette(), list),
+        _ => return Vec::new(),
+    };
+    let wanted = list.wanted.to_lowercase();
+    if wanted.is_empty() {
+        return all;
+    }
+    all.into_iter()
+        .filter(|item| item.choice != Choice::Title)
+        .filter(|item| format!("{} {}", item.left, item.says).to_lowercase().contains(&wanted))
+        .collect()
+}
+
+fn title(text: &str) -> Item {
+    Item { left: text.to_owned(), says: String::new(), choice: Choice::Title }
+}
+
+/// The keys of the pane that has the focus first, then those that hold everywhere, then the words.
+fn help(model: &Model) -> Vec<Item> {
+    let first = if model.focus == Focus::Terminal { Place::Input } else { Place::Pane };
+    let second = if model.focus == Focus::Terminal { Place::Pane } else { Place::Input };
+    let mut items = Vec::new();
+    for place in [Place::Everywhere, first] {
+        keys_of(place, &mut items);
+    }
+    items.push(title("Words of the lab (type them at any prompt)"));
+    items.extend(WORDS.iter().map(|entry| Item {
+        left: format!(":{} {}", entry.name, entry.syntax).trim_end().to_owned(),
+        says: entry.summary.to_owned(),
+        choice: Choice::Type(format!(":{}{}", entry.name, if entry.syntax.is_empty() { "" } else { " " })),
+    }));
+    for place in [second, Place::List, Place::Reading, Place::Editor] {
+        keys_of(place, &mut items);
+    }
+    items
+}
+
+fn keys_of(place: Place, items: &mut Vec<Item>) {
+    items.push(title(place.title()));
+    let bound = BINDINGS.iter().filter(|binding| binding.place == place && !binding.keys.is_empty());
+    items.extend(bound.map(|binding| Item {
+        left: chords(binding),
+        says: binding.says.to_owned(),
+        choice: if place == Place::Everywhere { Choice::Act(binding.action) } else { Choice::Nothing },
+    }));
+}
+
+fn chords(binding: &Binding) -> String {
+    binding.keys.iter().map(Key::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn palette() -> Vec<Item> {
+    BINDINGS
+        .iter()
+        .filter(|binding| !binding.name.is_empty())
+        .map(|binding| Item {
+            left: binding.name.to_owned(),
+            says: match binding.keys.first() {
+                Some(key) => format!("{} ({key})", binding.says),
+                None => match binding.action {
+                    Action::Word(word) => format!("{} ({word})", binding.says),
+                    _ => binding.says.to_owned(),
+                },
+            },
+            choice: Choice::Act(binding.action),
+        })
+        .collect()
+}
+
+fn lessons(model: &Model) -> Vec<Item> {
+    model
+        .lessons
+        .iter()
+        .map(|row| {
+            let here = row.id == model.scene.lesson.id;
+            let (solved, total) = if here {
+                (model.scene.exercises.iter().filter(|exercise| exercise.solved).count(), model.scene.exercises.len())
+            } else {
+                (row.solved, row.exercises)
+            };
+            let mark = if total > 0 && solved >= total {
+                model.theme.symbols.met
+            } else if here {
+                model.theme.symbols.here
+            } else {
+                " "
+            };
+            let how_far = match (here, solved) {
+                (_, n) if total > 0 && n >= total => "done".to_owned(),
+                (true, n) => format!("you are here, {n} of {total}"),
+                (false, 0) => format!("{} min", row.minutes),
+                (false, n) => format!("{n} of {total}"),
+            };
+            Item {
+                left: format!("{mark} {:<5}{}", row.number, row.title),
+                says: format!("{} {} {how_far}", row.module, model.theme.symbols.dot),
+                choice: Choice::Lesson(row.id.clone()),
+            }
+        })
+        .collect()
+}
+
+pub fn pressed(model: &mut Model, key: Key, action: Option<Action>) -> Vec<Effect> {
+    let count = items(model).len();
+    let page = usize::from(model.size.1).saturating_sub(8).max(1);
+    let Some(list) = list_mut(model) else { return Vec::new() };
+    let last = count.saturating_sub(1);
+    match action {
+        Some(Action::Up) => list.selected = list.selected.saturating_sub(1),
+        Some(Action::Down) => list.selected = (list.selected + 1).min(last),
+        Some(Action::PageUp) => list.selected = list.selected.saturating_sub(page),
+        Some(Action::PageDown) => list.selected = (list.selected + page).min(last),
+        Some(Action::Top) => list.selected = 0,
+        Some(Action::Bottom) => list.selected = last,
+        Some(Action::Edit(_)) => {
+            list.wanted.pop();
+            list.selected = 0;
+        }
+        Some(Action::Choose) => return choose(model),
+        Some(_) => model.overlay = None,
+        None => {
+            if let Key { code: Code::Char(c), ctrl: false, alt: false } = key {
+                list.wanted.push(c);
+                list.selected = 0;
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn choose(model: &mut Model) -> Vec<Effect> {
+    let selected = list_mut(model).map_or(0, |list| list.selected);
+    let Some(item) = items(model).into_iter().nth(selected) else { return Vec::new() };
+    match item.choice {
+        Choice::Title | Choice::Nothing => Vec::new(),
+        Choice::Act(action) => {
+            model.overlay = None;
+            act(model, action)
+        }
+        Choice::Lesson(id) => {
+            model.overlay = None;
+            vec![Effect::OpenLesson(id)]
+        }
+        Choice::Type(text) => {
+            model.overlay = None;
+            model.focus = Focus::Terminal;
+            if let Some(shell) = model.shell_mut() {
+                shell.input.set(&text);
+            }
+            Vec::new()
+        }
+    }
+}
+
+fn list_mut(model: &mut Model) -> Option<&mut List> {
+    match &mut model.overlay {
+        Some(Overlay::Help(list) | Overlay::Lessons(list) | Overlay::Palette(list)) => Some(list),
+        _ => None,
+    }
+}

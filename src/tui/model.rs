@@ -1,0 +1,395 @@
+//! Everything the screen is made from. `view` draws it, `update` changes it, nothing else does.
+//!
+//! A [`Scene`] is what the lab looks like at a moment, taken from the tutor's session by looking; the rest is what only a
+//! screen has: focus, scrolling, the line being typed, what lies over it. Nothing here depends on the size of the terminal
+//! except through `size`, so that a resize needs no other care.
+
+use super::editor::Editor;
+use super::input::Input;
+use super::theme::{Kind, Theme};
+use crate::base::{Bytes, Millis};
+use crate::console::Line;
+use crate::lesson::Lesson;
+use crate::snapshot::{self, Event, What};
+use crate::tutor::{ExerciseState, Session};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// How many lines of a terminal are kept.
+pub const SCROLLBACK: usize = 5000;
+/// A line of a terminal longer than this many bytes is cut.
+pub const LINE_BYTES_SHOWN: usize = 16 * 1024;
+/// How many recent writes the disk picture shows.
+pub const WRITES_SHOWN: usize = 64;
+
+pub struct Model {
+    /// Columns and rows.
+    pub size: (u16, u16),
+    pub scene: Scene,
+    /// One per terminal of the scene.
+    pub shells: Vec<Shell>,
+    /// Index of the terminal that is typed into.
+    pub active: usize,
+    pub focus: Focus,
+    pub picture: Picture,
+    /// On a small screen: the picture stands where the lesson would.
+    pub picture_up: bool,
+    pub maximised: bool,
+    /// The first row of the lesson that is seen: a block and a row of it.
+    pub lesson_top: (usize, usize),
+    pub picture_top: usize,
+    pub overlay: Option<Overlay>,
+    /// One line from the screen itself, until the next key.
+    pub notice: Option<String>,
+    /// Ctrl-C was pressed at an empty line: once more leaves.
+    pub leaving: bool,
+    pub theme: Theme,
+    pub mouse: bool,
+    pub hints: bool,
+    pub marks: BTreeMap<KeyAt, Mark>,
+    /// For each key with a TTL: when it ends, and the span it had when that was first seen.
+    pub spans: BTreeMap<KeyAt, (Millis, Millis)>,
+    pub lessons: Vec<LessonRow>,
+    /// Completions being walked through with TAB.
+    pub completing: Option<Completing>,
+}
+
+/// The lab at a moment.
+#[derive(Clone)]
+pub struct Scene {
+    pub lesson: Arc<Lesson>,
+    pub exercises: Vec<ExerciseState>,
+    pub current: usize,
+    pub done: bool,
+    pub world: snapshot::World,
+    pub terminals: Vec<TerminalState>,
+    /// The last changes of keys, oldest first.
+    pub writes: Vec<Write>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TerminalState {
+    pub name: String,
+    pub prompt: String,
+    pub busy: bool,
+}
+
+/// A change of a key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    pub sequence: u64,
+    pub at: Millis,
+    pub instance: String,
+    pub db: usize,
+    pub key: Bytes,
+    /// The keyspace event: `set`, `expired`.
+    pub event: String,
+}
+
+impl Scene {
+    pub fn of(session: &Session) -> Scene {
+        let writes: Vec<Write> = session
+            .events()
+            .iter()
+            .rev()
+            .filter_map(write_of)
+            .take(WRITES_SHOWN)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect();
+        Scene {
+            lesson: session.lesson().clone(),
+            exercises: session.exercises().to_vec(),
+            current: session.current(),
+            done: session.is_done(),
+            world: session.snapshot(),
+            terminals: session
+                .terminals()
+                .iter()
+                .map(|t| TerminalState { name: t.name().to_owned(), prompt: t.prompt(), busy: t.busy() })
+                .collect(),
+            writes,
+        }
+    }
+
+    pub fn exercise(&self) -> Option<&ExerciseState> {
+        self.exercises.get(self.current)
+    }
+}
+
+fn write_of(event: &Event) -> Option<Write> {
+    let What::Key { db, key, event: name, .. } = &event.what else { return None };
+    Some(Write {
+        sequence: event.sequence,
+        at: event.at,
+        instance: event.instance.clone(),
+        db: *db,
+        key: key.clone(),
+        event: name.clone(),
+    })
+}
+
+/// Which key of which server: instance, db, name.
+pub type KeyAt = (String, usize, Bytes);
+
+/// What happened to a key at the last step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Mark {
+    New,
+    Changed,
+    /// It is no more; the keyspace event that took it: `del`, `expired`.
+    Gone(String),
+}
+
+/// One terminal on the screen.
+#[derive(Default)]
+pub struct Shell {
+    pub lines: VecDeque<Line>,
+    pub input: Input,
+    /// Rows scrolled up from the end.
+    pub up: usize,
+    /// Something was printed while another terminal was shown.
+    pub unread: bool,
+}
+
+impl Shell {
+    pub fn print(&mut self, mut line: Line) {
+        let mut left = LINE_BYTES_SHOWN;
+        for span in &mut line.0 {
+            if span.text.len() > left {
+                let at = (0..=left).rev().find(|i| span.text.is_char_boundary(*i)).unwrap_or(0);
+                let missing = span.text.len() - at;
+                span.text.truncate(at);
+                span.text.push_str(&format!(" ... {missing} more bytes"));
+                left = 0;
+            } else {
+                left -= span.text.len();
+            }
+        }
+        self.lines.push_back(line);
+        if self.lines.len() > SCROLLBACK {
+            self.lines.pop_front();
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Focus {
+    Terminal,
+    Lesson,
+    Picture,
+}
+
+/// A live picture of the lab.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Picture {
+    Keys,
+    Disk,
+    Clients,
+    Sql,
+}
+
+impl Picture {
+    pub fn title(self) -> &'static str {
+        match self {
+            Picture::Keys => "Keys",
+            Picture::Disk => "Disk",
+            Picture::Clients => "Clients",
+            Picture::Sql => "Tables",
+        }
+    }
+}
+
+/// What lies over the screen.
+pub enum Overlay {
+    Help(List),
+    Lessons(List),
+    Palette(List),
+    /// A future, a played solution, a help text.
+    Reading {
+        title: String,
+        lines: Vec<Line>,
+        top: usize,
+    },
+    Editor(Box<Editor>),
+    /// Several lines were pasted: run them?
+    Paste {
+        terminal: usize,
+        text: String,
+        lines: usize,
+    },
+}
+
+/// A list with a search and a selection.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct List {
+    pub wanted: String,
+    pub selected: usize,
+}
+
+/// A lesson in the list of lessons.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LessonRow {
+    pub id: String,
+    pub number: String,
+    pub title: String,
+    pub module: String,
+    pub minutes: u32,
+    pub solved: usize,
+    pub exercises: usize,
+}
+
+/// A walk through completions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completing {
+    pub from: usize,
+    pub words: Vec<String>,
+    pub at: usize,
+}
+
+/// What a new model needs to know of the terminal it runs in.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    pub size: (u16, u16),
+    pub kind: Kind,
+    pub ascii: bool,
+}
+
+impl Model {
+    /// `screens`: what each terminal shows already.
+    pub fn new(look: Look, scene: Scene, screens: Vec<Vec<Line>>, lessons: Vec<LessonRow>) -> Model {
+        let mut model = Model {
+            size: look.size,
+            scene,
+            shells: Vec::new(),
+            active: 0,
+            focus: Focus::Terminal,
+            picture: Picture::Keys,
+            picture_up: false,
+            maximised: false,
+            lesson_top: (0, 0),
+            picture_top: 0,
+            overlay: None,
+            notice: None,
+            leaving: false,
+            theme: Theme::new(look.kind, look.ascii),
+            mouse: false,
+            hints: true,
+            marks: BTreeMap::new(),
+            spans: BTreeMap::new(),
+            lessons,
+            completing: None,
+        };
+        model.fill(screens);
+        model.picture = model.pictures()[0];
+        model.note_spans();
+        model
+    }
+
+    /// Sets what the terminals show; what is being typed and the history stay.
+    pub fn fill(&mut self, screens: Vec<Vec<Line>>) {
+        let mut old = std::mem::take(&mut self.shells).into_iter();
+        let count = self.scene.terminals.len().max(screens.len());
+        let mut screens = screens.into_iter();
+        for _ in 0..count {
+            let mut shell = old.next().unwrap_or_default();
+            shell.lines.clear();
+            shell.up = 0;
+            let fresh = shell.input.history.is_empty();
+            for line in screens.next().unwrap_or_default() {
+                if let Some(typed) = typed(&line).filter(|_| fresh) {
+                    shell.input.record(&typed);
+                }
+                shell.print(line);
+            }
+            self.shells.push(shell);
+        }
+        self.active = self.active.min(self.shells.len().saturating_sub(1));
+    }
+
+    pub fn shell(&self) -> Option<&Shell> {
+        self.shells.get(self.active)
+    }
+
+    pub fn shell_mut(&mut self) -> Option<&mut Shell> {
+        self.shells.get_mut(self.active)
+    }
+
+    /// The pictures that suit the lesson, the most telling first.
+    pub fn pictures(&self) -> Vec<Picture> {
+        let world = &self.scene.world;
+        let disk = world.instances.iter().any(|i| {
+            i.disk.aof_enabled
+                || !i.disk.save_points.is_empty()
+                || i.disk.files.iter().any(|f| f.path.ends_with(".rdb"))
+        });
+        let mut pictures = Vec::new();
+        if disk {
+            pictures.push(Picture::Disk);
+        }
+        if !world.sql.is_empty() {
+            pictures.push(Picture::Sql);
+        }
+        pictures.push(Picture::Keys);
+        if !disk {
+            pictures.push(Picture::Disk);
+        }
+        if self.scene.terminals.len() > 1 {
+            pictures.push(Picture::Clients);
+        }
+        pictures
+    }
+
+    /// The server that the active terminal speaks to, else the first: index into the world's instances, and the db.
+    pub fn here(&self) -> Option<(usize, usize)> {
+        let name = self.scene.terminals.get(self.active).map(|t| t.name.as_str());
+        let instances = &self.scene.world.instances;
+        instances
+            .iter()
+            .enumerate()
+            .find_map(|(i, instance)| {
+                let client = instance.clients.iter().find(|c| c.terminal.as_deref() == name && name.is_some())?;
+                Some((i, client.db))
+            })
+            .or(if instances.is_empty() { None } else { Some((0, 0)) })
+    }
+
+    /// Remembers how long each TTL was when it was first seen, which is what its bar runs down from.
+    pub fn note_spans(&mut self) {
+        let now = self.scene.world.now;
+        let mut spans = BTreeMap::new();
+        for (at, key) in keys(&self.scene.world) {
+            if let Some(end) = key.expires_at {
+                let span = match self.spans.get(&at) {
+                    Some((old_end, span)) if *old_end == end => *span,
+                    _ => end.since(now),
+                };
+                spans.insert(at, (end, span));
+            }
+        }
+        self.spans = spans;
+    }
+}
+
+/// What was typed, if `line` is a prompt with it.
+fn typed(line: &Line) -> Option<String> {
+    use crate::console::Class;
+    let echo: String = line.0.iter().filter(|span| span.class == Class::Echo).map(|span| span.text.as_str()).collect();
+    (!echo.is_empty()).then_some(echo)
+}
+
+/// All keys of all instances.
+pub fn keys(world: &snapshot::World) -> impl Iterator<Item = (KeyAt, &snapshot::Key)> {
+    world.instances.iter().flat_map(|instance| {
+        instance.dbs.iter().flat_map(move |db| {
+            db.keys.iter().map(move |key| ((instance.name.clone(), db.index, key.name.clone()), key))
+        })
+    })
+}
+
+/// What the exercise asks for, in a sentence.
+pub fn task(exercise: &ExerciseState) -> &[crate::lesson::Inline] {
+    let _ = exercise;
+    &[]
+}

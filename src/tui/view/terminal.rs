@@ -1,0 +1,125 @@
+//! A terminal: what it printed, its prompt, the line being typed with its grey continuation.
+
+use super::super::model::{Focus, Model};
+use super::super::text::{clean, fold, width};
+use super::super::theme::Role;
+use super::super::typing;
+use super::{cursor, put, titled};
+use crate::console;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Of a longer line only so many bytes around the cursor are laid out.
+const WINDOW: usize = 4096;
+
+pub fn view(model: &Model, index: usize, frame: &mut Frame, area: Rect) {
+    let Some(shell) = model.shells.get(index) else { return };
+    let active = index == model.active;
+    let focused = active && model.focus == Focus::Terminal;
+    let notes = if shell.up > 0 { format!("{} rows up; Esc goes back", shell.up) } else { String::new() };
+    let inner = titled(model, frame, area, focused, title(model, index), &notes);
+    let (columns, rows) = (usize::from(inner.width).saturating_sub(2), usize::from(inner.height));
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    let (typed, at) = input(model, index, columns);
+    // From the end backwards, only as many lines as are seen.
+    let mut seen: Vec<Line> = typed.into_iter().rev().collect();
+    let from_end = seen.len() - 1 - at.1;
+    for line in shell.lines.iter().rev() {
+        if seen.len() >= rows + shell.up {
+            break;
+        }
+        let spans: Vec<Span<'static>> = line.0.iter().map(|span| span_of(model, span)).collect();
+        seen.extend(fold(&spans, columns).into_iter().rev());
+    }
+    let up = shell.up.min(seen.len().saturating_sub(rows));
+    let shown: Vec<Line> = seen.into_iter().skip(up).take(rows).collect();
+    let count = shown.len();
+    for (i, line) in shown.into_iter().rev().enumerate() {
+        put(frame, inner.x + 1, inner.y + i as u16, inner.width.saturating_sub(1), line);
+    }
+    if focused && model.overlay.is_none() && from_end >= up && from_end < up + count {
+        let row = count - 1 - (from_end - up);
+        cursor(frame, inner.x + 1 + at.0 as u16, inner.y + row as u16);
+    }
+}
+
+fn span_of(model: &Model, span: &console::Span) -> Span<'static> {
+    Span::styled(span.text.clone(), model.theme.class(span.class))
+}
+
+/// The names of all terminals, this one's bold; alone, just what it is.
+fn title(model: &Model, index: usize) -> Vec<Span<'static>> {
+    let theme = &model.theme;
+    let mut spans = vec![Span::styled("Terminal", theme.style(Role::Strong))];
+    if model.scene.terminals.len() > 1 {
+        for (i, terminal) in model.scene.terminals.iter().enumerate() {
+            let unread = model.shells.get(i).is_some_and(|shell| shell.unread);
+            let role = if i == index { Role::Strong } else { Role::Dim };
+            let mark = if i == index {
+                theme.symbols.here
+            } else if unread {
+                "*"
+            } else {
+                " "
+            };
+            spans.push(Span::styled(format!(" {mark}{}", clean(&terminal.name)), theme.style(role)));
+        }
+    }
+    if model.scene.terminals.get(index).is_some_and(|terminal| terminal.busy) {
+        spans.push(Span::styled(" waiting; Ctrl-C stops it", theme.style(Role::Warn)));
+    }
+    spans
+}
+
+/// The prompt with the line being typed as rows, and where the cursor stands in them (column, row).
+fn input(model: &Model, index: usize, columns: usize) -> (Vec<Line<'static>>, (usize, usize)) {
+    let theme = &model.theme;
+    let (Some(shell), Some(terminal)) = (model.shells.get(index), model.scene.terminals.get(index)) else {
+        return (vec![Line::default()], (0, 0));
+    };
+    if terminal.busy {
+        return (vec![Line::default()], (0, 0));
+    }
+    let prompt = match &shell.input.search {
+        Some(search) => format!("(search back) {}: ", clean(&search.wanted)),
+        None => clean(&terminal.prompt),
+    };
+    let (before, after) = around(shell.input.text(), shell.input.cursor());
+    let lead = width(&prompt) + width(&before);
+    let mut spans = vec![
+        Span::styled(prompt, theme.style(Role::Prompt)),
+        Span::styled(before, theme.style(Role::Strong)),
+        Span::styled(after, theme.style(Role::Strong)),
+    ];
+    if index == model.active {
+        // The grey text never makes the line longer than the row.
+        let used: usize = spans.iter().map(Span::width).sum();
+        let room = (columns - used % columns).saturating_sub(1);
+        let ghost = super::super::text::cut(&typing::ghost(model), room, theme.symbols.cut);
+        spans.push(Span::styled(ghost, theme.style(Role::Ghost)));
+    }
+    let mut rows = fold(&spans, columns);
+    // Walk to the cursor as `fold` broke the rows: wide graphemes may leave a column empty.
+    let (mut row, mut left) = (0, lead);
+    while row + 1 < rows.len() && left >= rows[row].width() {
+        left -= rows[row].width();
+        row += 1;
+    }
+    if left >= columns {
+        rows.push(Line::default());
+        (row, left) = (rows.len() - 1, 0);
+    }
+    (rows, (left, row))
+}
+
+/// What stands before and behind the cursor, made safe, and cut to a window if the line is very long.
+fn around(text: &str, at: usize) -> (String, String) {
+    let from = (at.saturating_sub(WINDOW)..=at).find(|i| text.is_char_boundary(*i)).unwrap_or(at);
+    let to = (at..=(at + WINDOW).min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(at);
+    let head = if from > 0 { format!("[{from} bytes] ") } else { String::new() };
+    let tail = if to < text.len() { format!(" [{} bytes]", text.len() - to) } else { String::new() };
+    (head + &clean(&text[from..at]), clean(&text[at..to]) + &tail)
+}
