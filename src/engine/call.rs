@@ -98,6 +98,12 @@ impl<'a> Call<'a> {
         K::of_mut(&mut self.touch_access(position).value).ok_or(refusal::WRONGTYPE)
     }
 
+    /// The value of a key that `read` or `write` has just looked up, without looking anew for expiry and without marks:
+    /// for commands that hold several values at once.
+    pub fn peek<K: Kind + 'static>(&self, key: &[u8]) -> Option<&K> {
+        self.db_ref().slot(key).and_then(|slot| K::of(&slot.value))
+    }
+
     /// Whether `key` exists; expires lazily, counts nothing.
     pub fn exists(&mut self, key: &[u8]) -> bool {
         self.live_position(key).is_some()

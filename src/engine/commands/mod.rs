@@ -1,5 +1,9 @@
 //! All commands, one family a file: literals beside their handlers.
 
+pub mod hash;
+pub mod list;
+pub mod parse;
+pub mod sample;
 pub mod string;
 
 use super::command::Command;
@@ -9,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// The families, in the order of COMMAND LIST's groups. A new family is one line here.
-pub const FAMILIES: &[&[Command]] = &[string::COMMANDS];
+pub const FAMILIES: &[&[Command]] = &[string::COMMANDS, list::COMMANDS, hash::COMMANDS];
 
 /// A command of the table, with what is derived from its literal.
 pub struct Entry {

@@ -1,0 +1,49 @@
+//! Arguments that several families read alike: index ranges, counts of keys, timeouts.
+
+use crate::base::{Bytes, Millis, float};
+use crate::engine::call::Call;
+use crate::engine::refusal::{self, Refusal};
+use crate::engine::value::string::parse_int;
+use std::ops::Range;
+
+/// `start` to `stop` inclusive, negative from the end, cut to `len`: empty if they cross.
+pub fn index_range(start: i64, stop: i64, len: usize) -> Range<usize> {
+    let from_end = |index: i64| if index < 0 { index.saturating_add(len as i64) } else { index };
+    let (start, stop) = (from_end(start).max(0), from_end(stop).min(len as i64 - 1));
+    if start > stop { 0..0 } else { start as usize..stop as usize + 1 }
+}
+
+/// Argument `index` as an integer of at least `least`. Err: `message`, whatever is wrong.
+pub fn at_least(call: &Call, index: usize, least: i64, message: &'static str) -> Result<i64, Refusal> {
+    parse_int(&call.args[index]).filter(|n| *n >= least).ok_or(Refusal::new(message))
+}
+
+/// Argument `index` as a number from 0 on.
+pub fn positive(call: &Call, index: usize) -> Result<usize, Refusal> {
+    usize::try_from(call.int(index)?).map_err(|_| refusal::NOT_POSITIVE)
+}
+
+/// The keys behind a count at argument `index`, and where the arguments go on. Err: `ERR numkeys should be greater than
+/// 0`, or a syntax error if fewer than `behind` arguments follow them.
+pub fn counted_keys<'a>(call: &Call<'a>, index: usize, behind: usize) -> Result<(&'a [Bytes], usize), Refusal> {
+    let count = at_least(call, index, 1, "ERR numkeys should be greater than 0")? as usize;
+    let (args, first) = (call.args, index + 1);
+    match first.checked_add(count) {
+        Some(end) if end.saturating_add(behind) <= args.len() => Ok((&args[first..end], end)),
+        _ => Err(refusal::SYNTAX),
+    }
+}
+
+/// Argument `index` as the timeout of a blocking command: seconds, with a fraction; zero waits for ever.
+pub fn timeout(call: &Call, index: usize) -> Result<Millis, Refusal> {
+    let seconds = float::parse(&call.args[index]).ok_or(Refusal::new("ERR timeout is not a float or out of range"))?;
+    let ms = (seconds * 1000.0).ceil();
+    // The moment of the deadline has to fit into an i64 as well.
+    if ms >= (i64::MAX as u64 - call.now.0) as f64 {
+        return Err(Refusal::new("ERR timeout is out of range"));
+    }
+    if ms < 0.0 {
+        return Err(Refusal::new("ERR timeout is negative"));
+    }
+    Ok(Millis(ms as u64))
+}
