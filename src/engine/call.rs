@@ -190,6 +190,17 @@ impl<'a> Call<'a> {
         true
     }
 
+    /// Stores the result of a command under `key` in place of whatever is there, or removes that if the result is empty,
+    /// and reports it: what SINTERSTORE, ZRANGESTORE and their kin have in common.
+    pub fn store(&mut self, key: &Bytes, result: Value, class: Class, event: &'static str) {
+        if !result.is_empty() {
+            self.insert(key, result);
+            self.changed(class, event, key);
+        } else if self.remove(key).is_some() {
+            self.changed(Class::Generic, "del", key);
+        }
+    }
+
     /// More changes than the one that `changed` counted: elements of one command.
     pub fn dirty(&mut self, more: usize) {
         self.server.dirty += more as u64;

@@ -4,6 +4,7 @@ pub mod hash;
 pub mod list;
 pub mod parse;
 pub mod sample;
+pub mod set;
 pub mod string;
 
 use super::command::Command;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// The families, in the order of COMMAND LIST's groups. A new family is one line here.
-pub const FAMILIES: &[&[Command]] = &[string::COMMANDS, list::COMMANDS, hash::COMMANDS];
+pub const FAMILIES: &[&[Command]] = &[string::COMMANDS, list::COMMANDS, set::COMMANDS, hash::COMMANDS];
 
 /// A command of the table, with what is derived from its literal.
 pub struct Entry {

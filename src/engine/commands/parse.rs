@@ -34,6 +34,18 @@ pub fn counted_keys<'a>(call: &Call<'a>, index: usize, behind: usize) -> Result<
     }
 }
 
+/// `[LIMIT limit]` from argument `index` on: how much to count at most.
+pub fn limit_option(call: &Call, index: usize) -> Result<usize, Refusal> {
+    let mut limit = 0;
+    for at in (index..call.args.len()).step_by(2) {
+        if !call.is(at, "LIMIT") || at + 1 == call.args.len() {
+            return Err(refusal::SYNTAX);
+        }
+        limit = at_least(call, at + 1, 0, "ERR LIMIT can't be negative")? as usize;
+    }
+    Ok(if limit == 0 { usize::MAX } else { limit })
+}
+
 /// Argument `index` as the timeout of a blocking command: seconds, with a fraction; zero waits for ever.
 pub fn timeout(call: &Call, index: usize) -> Result<Millis, Refusal> {
     let seconds = float::parse(&call.args[index]).ok_or(Refusal::new("ERR timeout is not a float or out of range"))?;

@@ -24,6 +24,11 @@ impl Set {
         Set(Form::Ints(Vec::new()), seed)
     }
 
+    /// An empty set that begins as `listpack`, whatever comes into it.
+    pub fn small(seed: HashSeed) -> Set {
+        Set(Form::Small(Vec::new()), seed)
+    }
+
     /// An empty set in the form that suits `first` as one of about `expected` members.
     pub fn for_members(first: &[u8], expected: usize, seed: HashSeed, limits: &Limits) -> Set {
         let form = if expected <= limits.set_max_intset_entries && parse_int(first).is_some() {
@@ -102,6 +107,12 @@ impl Set {
                 true
             }
             Form::Table(dict) => dict.insert(member, ()).is_none(),
+        }
+    }
+
+    pub fn extend(&mut self, members: impl IntoIterator<Item = Bytes>, limits: &Limits) {
+        for member in members {
+            self.insert(member, limits);
         }
     }
 
