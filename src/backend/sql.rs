@@ -27,10 +27,14 @@ const PAGES: u32 = 16_384;
 /// Functions of the connection or of chance: a copy of the world would answer differently.
 const REFUSED_FUNCTIONS: [&str; 6] =
     ["random", "randomblob", "last_insert_rowid", "changes", "total_changes", "load_extension"];
+const NO_PANIC: &str = "nothing panics while it holds the lock";
 const CALENDAR: [&str; 7] = ["date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff"];
 
 pub struct Sqlite {
-    connection: Connection,
+    /// Locked only because SQLite's handle may not be used by two threads at once.
+    connection: Mutex<Connection>,
+    /// Another database, without contents, whose date functions are still SQLite's own. Copies share it.
+    calendar: Arc<Mutex<Connection>>,
     clock: Arc<AtomicU64>,
     /// Instructions since the statement began, in thousands.
     spent: Arc<AtomicU64>,
@@ -39,42 +43,28 @@ pub struct Sqlite {
 impl Sqlite {
     /// An empty database.
     pub fn new() -> Sqlite {
-        let connection = Connection::open_in_memory().expect("SQLite is linked in and needs only memory");
-        let mut database = Sqlite { connection, clock: Arc::default(), spent: Arc::default() };
-        database.prepare().expect("names and limits are constants that SQLite knows");
-        database
+        Sqlite::with_calendar(Arc::new(Mutex::new(in_memory())))
     }
 
-    fn prepare(&mut self) -> rusqlite::Result<()> {
-        let connection = &mut self.connection;
-        connection.pragma_update(None, "max_page_count", PAGES)?;
-        for (limit, value) in [
-            (Limit::SQLITE_LIMIT_ATTACHED, 0),
-            (Limit::SQLITE_LIMIT_LENGTH, 10_000_000),
-            (Limit::SQLITE_LIMIT_SQL_LENGTH, 1_000_000),
-        ] {
-            connection.set_limit(limit, value)?;
-        }
-        add_clock(connection, &self.clock)?;
-        let spent = self.spent.clone();
-        connection
-            .progress_handler(1000, Some(move || spent.fetch_add(1, Ordering::Relaxed) >= INSTRUCTIONS / 1000))?;
-        connection.authorizer(Some(|context: AuthContext<'_>| {
-            if is_allowed(&context.action) { Authorization::Allow } else { Authorization::Deny }
-        }))
+    fn with_calendar(calendar: Arc<Mutex<Connection>>) -> Sqlite {
+        let mut connection = in_memory();
+        let (clock, spent) = Default::default();
+        prepare(&mut connection, &calendar, &clock, &spent).expect("names and limits are constants that SQLite knows");
+        Sqlite { connection: Mutex::new(connection), calendar, clock, spent }
     }
 
     fn run(&mut self, statements: &str) -> rusqlite::Result<Vec<String>> {
         self.spent.store(0, Ordering::Relaxed);
+        let connection = &*self.connection.get_mut().expect(NO_PANIC);
         let mut lines = Vec::new();
-        let mut batch = Batch::new(&self.connection, statements);
+        let mut batch = Batch::new(connection, statements);
         while let Some(mut statement) = batch.next()? {
             if statement.column_count() > 0 {
                 lines.extend(query(&mut statement)?);
             } else {
-                let before = self.connection.total_changes();
+                let before = connection.total_changes();
                 statement.raw_execute()?;
-                let rows = self.connection.total_changes() - before;
+                let rows = connection.total_changes() - before;
                 lines.push(format!("Query OK, {rows} row{} affected", if rows == 1 { "" } else { "s" }));
             }
         }
@@ -97,33 +87,68 @@ impl Database for Sqlite {
     fn tables(&self) -> Vec<snapshot::Table> {
         self.spent.store(0, Ordering::Relaxed);
         // A table that cannot be read (a view would be left out already) is shown empty rather than not at all.
-        let names = names_of_tables(&self.connection).unwrap_or_default();
-        names.into_iter().map(|name| look_at(&self.connection, &name).unwrap_or_else(|_| empty(name))).collect()
+        let connection = self.connection.lock().expect(NO_PANIC);
+        let names = names_of_tables(&connection).unwrap_or_default();
+        names.into_iter().map(|name| look_at(&connection, &name).unwrap_or_else(|_| empty(name))).collect()
     }
 
     fn copy(&self) -> Box<dyn Database> {
-        let mut copy = Sqlite::new();
+        let mut copy = Sqlite::with_calendar(self.calendar.clone());
         copy.clock.store(self.clock.load(Ordering::Relaxed), Ordering::Relaxed);
-        rusqlite::backup::Backup::new(&self.connection, &mut copy.connection)
+        let connection = self.connection.lock().expect(NO_PANIC);
+        rusqlite::backup::Backup::new(&connection, copy.connection.get_mut().expect(NO_PANIC))
             .and_then(|backup| backup.step(-1))
             .expect("both databases are in memory and no statement is running");
         Box::new(copy)
     }
 }
 
+fn in_memory() -> Connection {
+    Connection::open_in_memory().expect("SQLite is linked in and needs only memory")
+}
+
+/// Gives a new connection the lab's clock, limits and what is allowed.
+fn prepare(
+    connection: &mut Connection,
+    calendar: &Arc<Mutex<Connection>>,
+    clock: &Arc<AtomicU64>,
+    spent: &Arc<AtomicU64>,
+) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "max_page_count", PAGES)?;
+    for (limit, value) in [
+        (Limit::SQLITE_LIMIT_ATTACHED, 0),
+        (Limit::SQLITE_LIMIT_LENGTH, 10_000_000),
+        (Limit::SQLITE_LIMIT_SQL_LENGTH, 1_000_000),
+    ] {
+        connection.set_limit(limit, value)?;
+    }
+    add_clock(connection, calendar, clock)?;
+    let spent = spent.clone();
+    connection.progress_handler(1000, Some(move || spent.fetch_add(1, Ordering::Relaxed) >= INSTRUCTIONS / 1000))?;
+    connection.authorizer(Some(
+        |context: AuthContext<'_>| {
+            if is_allowed(&context.action) { Authorization::Allow } else { Authorization::Deny }
+        },
+    ))
+}
+
 /// `now()` and everything else in SQLite that asks what time it is.
-fn add_clock(connection: &Connection, clock: &Arc<AtomicU64>) -> rusqlite::Result<()> {
+fn add_clock(
+    connection: &Connection,
+    calendar: &Arc<Mutex<Connection>>,
+    clock: &Arc<AtomicU64>,
+) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8;
     let time = clock.clone();
     connection.create_scalar_function("now", 0, flags, move |_| Ok((time.load(Ordering::Relaxed) / 1000) as i64))?;
     for (name, base) in [("current_timestamp", "datetime"), ("current_date", "date"), ("current_time", "time")] {
-        let calendar = Mutex::new(Connection::open_in_memory()?);
+        let calendar = calendar.clone();
         let time = clock.clone();
         connection
             .create_scalar_function(name, 0, flags, move |_| ask_calendar(&calendar, base, vec![moment(&time)]))?;
     }
     for name in CALENDAR {
-        let calendar = Mutex::new(Connection::open_in_memory()?);
+        let calendar = calendar.clone();
         let time = clock.clone();
         connection.create_scalar_function(name, -1, flags, move |context: &mut Context<'_>| {
             let mut args: Vec<Value> = (0..context.len()).map(|at| context.get(at)).collect::<rusqlite::Result<_>>()?;
@@ -153,8 +178,9 @@ fn moment(clock: &AtomicU64) -> Value {
 /// Evaluates a date function with another connection, where its name still means SQLite's own.
 fn ask_calendar(calendar: &Mutex<Connection>, name: &str, args: Vec<Value>) -> rusqlite::Result<Value> {
     let marks = vec!["?"; args.len()].join(",");
-    let calendar = calendar.lock().expect("no date function panics");
-    calendar.query_row(&format!("SELECT {name}({marks})"), rusqlite::params_from_iter(args), |row| row.get(0))
+    let calendar = calendar.lock().expect(NO_PANIC);
+    let mut statement = calendar.prepare(&format!("SELECT {name}({marks})"))?;
+    statement.query_row(rusqlite::params_from_iter(args), |row| row.get(0))
 }
 
 fn is_allowed(action: &AuthAction<'_>) -> bool {
@@ -190,7 +216,7 @@ fn in_words(error: &rusqlite::Error) -> String {
 
 /// The rows as a table drawn with `+-|`, then how many there were.
 fn query(statement: &mut Statement<'_>) -> rusqlite::Result<Vec<String>> {
-    let columns: Vec<String> = statement.column_names().into_iter().map(printable).collect();
+    let columns: Vec<String> = statement.column_names().map(printable).collect();
     let (rows, total) = read_rows(statement)?;
     if total == 0 {
         return Ok(vec![String::from("Empty set")]);
@@ -260,7 +286,7 @@ fn names_of_tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 fn look_at(connection: &Connection, name: &str) -> rusqlite::Result<snapshot::Table> {
     let quoted = name.replace('"', "\"\"");
     let mut statement = connection.prepare(&format!("SELECT * FROM \"{quoted}\" LIMIT {ROWS_SHOWN}"))?;
-    let columns = statement.column_names().into_iter().map(printable).collect();
+    let columns = statement.column_names().map(printable).collect();
     let (rows, _) = read_rows(&mut statement)?;
     Ok(snapshot::Table { name: printable(name), columns, rows })
 }

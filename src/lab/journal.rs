@@ -135,13 +135,6 @@ impl<'a> Entries<'a> {
         Entries { all, at: 0 }
     }
 
-    /// None at the end. Err: what stands here is no entry.
-    #[expect(clippy::should_implement_trait, reason = "an iterator of results would hide where the fault stands")]
-    pub fn next(&mut self) -> Option<Result<Input, JournalError>> {
-        let start = self.at;
-        (start < self.all.len()).then(|| self.entry().ok_or(JournalError::Damaged(start)))
-    }
-
     fn entry(&mut self) -> Option<Input> {
         Some(match self.byte()? {
             1 => Input::Pass(Millis(self.number()?)),
@@ -205,6 +198,16 @@ impl<'a> Entries<'a> {
     }
 }
 
+/// An item is Err where no entry stands.
+impl Iterator for Entries<'_> {
+    type Item = Result<Input, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let start = self.at;
+        (start < self.all.len()).then(|| self.entry().ok_or(JournalError::Damaged(start)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,8 +236,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<Vec<Input>, JournalError> {
-        let mut entries = Entries::new(bytes);
-        std::iter::from_fn(|| entries.next()).collect()
+        Entries::new(bytes).collect()
     }
 
     #[test]
@@ -249,16 +251,14 @@ mod tests {
         let mut bytes = Vec::new();
         some_of_each().iter().for_each(|input| input.encode(&mut bytes));
         for cut in 0..bytes.len() {
-            let mut entries = Entries::new(&bytes[..cut]);
-            while let Some(Ok(_)) = entries.next() {}
+            Entries::new(&bytes[..cut]).take_while(Result::is_ok).for_each(drop);
         }
         let mut rng = crate::base::Rng::new(7);
         for _ in 0..2000 {
             let mut altered = bytes.clone();
             let at = rng.below(altered.len());
             altered[at] = rng.next_u64() as u8;
-            let mut entries = Entries::new(&altered);
-            while let Some(Ok(_)) = entries.next() {}
+            Entries::new(&altered).take_while(Result::is_ok).for_each(drop);
         }
         assert_eq!(read(&[99]), Err(JournalError::Damaged(0)));
         assert_eq!(read(&[10, 4, 1, 0xff, 0xff, 3]), Err(JournalError::Damaged(1)));

@@ -121,7 +121,7 @@ fn look_at_value(value: &Value) -> snapshot::Value {
             let text = text.text();
             snapshot::Value::String(Bytes::copy(&text[..text.len().min(ITEMS_SHOWN * 64)]))
         }
-        Value::List(list) => snapshot::Value::List(list.iter().take(ITEMS_SHOWN).map(|item| to_bytes(item)).collect()),
+        Value::List(list) => snapshot::Value::List(list.iter().take(ITEMS_SHOWN).map(to_bytes).collect()),
         Value::Set(set) => {
             let mut members: Vec<Bytes> = set.iter().collect();
             members.sort();

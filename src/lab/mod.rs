@@ -16,6 +16,8 @@ pub mod journal;
 mod look;
 mod process;
 mod start;
+#[cfg(test)]
+mod tests;
 pub mod timeline;
 pub mod topology;
 pub mod world;

@@ -296,14 +296,14 @@ fn option_lines(options: &[String]) -> String {
 
 /// The last value that a config text gives to a directive with one argument.
 fn setting(config: &str, name: &str) -> Option<String> {
-    let lines = config.lines().filter_map(|line| {
+    let mut lines = config.lines().rev().filter_map(|line| {
         let words: Vec<Bytes> = quote::split(line.trim().as_bytes()).ok()?;
         match words.as_slice() {
             [word, value] if word.eq_ignore_ascii_case(name.as_bytes()) => Some(value.lossy().into_owned()),
             _ => None,
         }
     });
-    lines.last()
+    lines.next()
 }
 
 /// Where a server with this config works: `dir`, from the shell's directory. A full path.

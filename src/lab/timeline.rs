@@ -76,11 +76,7 @@ impl Timeline {
     ) -> Result<Timeline, JournalError> {
         let body = journal::body(journal, topology.fingerprint())?;
         // Read it all before doing any of it: a damaged journal makes no half world.
-        let mut entries = Entries::new(body);
-        let mut inputs = Vec::new();
-        while let Some(input) = entries.next() {
-            inputs.push(input?);
-        }
+        let inputs: Vec<Input> = Entries::new(body).collect::<Result<_, _>>()?;
         let mut timeline = Timeline::new(topology, database);
         for input in inputs {
             match input {
@@ -284,8 +280,7 @@ impl Timeline {
 
 /// Does what `entries` say; they were written here, so they can be read.
 fn replay(world: &mut World, entries: &[u8]) {
-    let mut entries = Entries::new(entries);
-    while let Some(input) = entries.next() {
+    for input in Entries::new(entries) {
         perform(world, &input.expect("the journal was encoded by this program, or checked by `resume`"));
     }
 }
