@@ -1,10 +1,20 @@
 //! All commands, one family a file: literals beside their handlers.
 
+pub mod expiry;
+pub mod keys;
+pub mod object;
+pub mod scan;
+pub mod sort;
+
+pub mod bitmap;
+pub mod geo;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod parse;
 pub mod sample;
 pub mod set;
+pub mod stream;
 pub mod string;
 
 use super::command::Command;
@@ -14,7 +24,20 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// The families, in the order of COMMAND LIST's groups. A new family is one line here.
-pub const FAMILIES: &[&[Command]] = &[string::COMMANDS, list::COMMANDS, set::COMMANDS, hash::COMMANDS];
+pub const FAMILIES: &[&[Command]] = &[
+    keys::COMMANDS,
+    expiry::COMMANDS,
+    object::COMMANDS,
+    sort::COMMANDS,
+    string::COMMANDS,
+    bitmap::COMMANDS,
+    hyperloglog::COMMANDS,
+    geo::COMMANDS,
+    stream::COMMANDS,
+    list::COMMANDS,
+    set::COMMANDS,
+    hash::COMMANDS,
+];
 
 /// A command of the table, with what is derived from its literal.
 pub struct Entry {

@@ -20,8 +20,20 @@ impl Str {
     pub fn new(bytes: Bytes) -> Str {
         match parse_int(&bytes) {
             Some(n) => Str::Int(n),
-            None if bytes.len() <= EMBSTR_MAX => Str::Embstr(bytes),
-            None => Str::Raw(bytes),
+            None => Str::text_of(bytes),
+        }
+    }
+
+    /// Text without a try at an integer: what INCRBYFLOAT stores.
+    pub fn text_of(bytes: Bytes) -> Str {
+        if bytes.len() <= EMBSTR_MAX { Str::Embstr(bytes) } else { Str::Raw(bytes) }
+    }
+
+    /// The integer that this string is the canonical form of.
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Str::Int(n) => Some(*n),
+            Str::Embstr(bytes) | Str::Raw(bytes) => parse_int(bytes),
         }
     }
 
