@@ -7,6 +7,7 @@ mod long_double;
 pub mod quote;
 pub mod rng;
 pub mod time;
+pub mod words;
 
 pub use bytes::Bytes;
 pub use rng::Rng;

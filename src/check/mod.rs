@@ -7,11 +7,25 @@
 
 pub mod form;
 pub mod script;
+pub mod table;
+
+pub mod answer;
+pub mod client;
+pub mod config;
+pub mod db;
+pub mod fate;
+pub mod future;
+pub mod instance;
+pub mod key;
+pub mod logic;
+pub mod persist;
+pub mod saw;
+pub mod sql;
 
 pub use script::{Act, Entered, Script, Shown, Step};
 
-use crate::base::Bytes;
-use crate::snapshot::{Event, World};
+use crate::base::{Bytes, Millis};
+use crate::snapshot::{self, Event, World};
 use std::sync::Arc;
 
 /// The world as checks see it. Looking never changes it.
@@ -19,17 +33,46 @@ pub trait Probe {
     fn world(&self) -> &World;
     /// What happened since the exercise began, oldest first.
     fn events(&self) -> &[Event];
+    /// What the learner typed since the exercise began, also what no server ever saw.
+    fn typed(&self) -> &[Typed];
+    /// When the exercise began.
+    fn began(&self) -> Millis;
     /// What the learner answered to a question of this exercise, and what is true; None while there is no answer.
     fn answer(&self, question: &str) -> Option<Answer>;
     /// None: there is no such file.
     fn read_file(&self, path: &str) -> Option<Vec<u8>>;
+    /// The path of the config file that an instance was first started with.
+    fn config_file(&self, instance: &str) -> String;
     /// Tries `acts` in a copy of this world. None where a world cannot be copied.
     fn attempt(&self, acts: &[Act]) -> Option<Attempt>;
+}
+
+/// A line typed into a terminal of the lab, and what came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Typed {
+    pub at: Millis,
+    pub terminal: String,
+    pub mode: Mode,
+    pub text: String,
+    /// All that was printed, lines parted by `\n`.
+    pub printed: String,
+}
+
+/// Where a line was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Redis,
+    Shell,
+    Sql,
+    /// A `:` word, in whichever terminal.
+    Lab,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     pub said: String,
+    /// Which choice that is, from 1; None for free text.
+    pub choice: Option<usize>,
     pub right: bool,
 }
 
@@ -68,6 +111,18 @@ pub enum Look {
     Terminal(String),
     Table(String),
     Question(String),
+}
+
+/// The instance called `name`, running or not.
+pub fn instance_of<'w>(world: &'w World, name: &str) -> Option<&'w snapshot::Instance> {
+    world.instances.iter().find(|instance| instance.name == name)
+}
+
+/// A key that is there and has not expired.
+pub fn key_of<'w>(world: &'w World, instance: &str, db: usize, name: &[u8]) -> Option<&'w snapshot::Key> {
+    let db = instance_of(world, instance)?.dbs.iter().find(|each| each.index == db)?;
+    let key = db.keys.iter().find(|key| key.name == *name)?;
+    key.expires_at.is_none_or(|at| at > world.now).then_some(key)
 }
 
 /// One kind of assertion with its parameters.

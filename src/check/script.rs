@@ -19,6 +19,8 @@ pub struct Entered {
 pub struct Step {
     pub actor: String,
     pub lines: Vec<Entered>,
+    /// Time that passes after the lines: `wait: SECONDS`.
+    pub wait: Millis,
     pub at: u32,
 }
 

@@ -2,6 +2,7 @@
 
 use super::line::{Class, Line};
 use crate::base::Millis;
+use crate::base::words::distance;
 
 /// What the lab has to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,21 +190,6 @@ fn near(name: &str) -> Vec<&'static str> {
         .collect();
     found.sort();
     found.into_iter().map(|(_, word)| word).take(2).collect()
-}
-
-/// The number of letters to insert, remove or replace (Levenshtein). O(len a * len b).
-pub(crate) fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let best = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], best);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

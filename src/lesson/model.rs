@@ -98,8 +98,8 @@ pub enum Opens {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sql {
     /// Statements that make tables and rows, run once.
-    pub schema: String,
-    pub cron: Option<Cron>,
+    pub schema: Vec<String>,
+    pub cron: Vec<Cron>,
 }
 
 /// A statement run again and again.
@@ -114,6 +114,8 @@ pub struct Cron {
 pub struct Exercise {
     pub id: String,
     pub title: String,
+    /// What to do, in a sentence or two.
+    pub task: Vec<Inline>,
     /// Typed when the exercise begins, so that it can be done even when earlier ones were skipped.
     pub setup: Script,
     pub questions: Vec<Question>,
@@ -179,7 +181,7 @@ pub struct Choice {
 pub enum Truth {
     /// What the last line of this script prints, run in a copy of the world at the moment of answering.
     Run(Script),
-    /// Given by the author, for cases to decide.
+    /// Given by the author, for cases to decide: the text of a choice, or what to type.
     Is(String),
 }
 

@@ -29,6 +29,7 @@ pub struct Session {
 pub struct ExerciseState {
     pub id: String,
     pub title: String,
+    pub task: Vec<Inline>,
     pub goals: Vec<GoalState>,
     pub questions: Vec<QuestionState>,
     /// At most one message at a time.

@@ -1,0 +1,127 @@
+//! `lost`, `expired`, `evicted`, `deleted`: how a key went, told from the history and the state.
+
+use super::form::{Reader, field, needed};
+use super::table::Kind;
+use super::{Assertion, Check, Look, Probe, Verdict, key_of};
+use crate::base::{Bytes, quote};
+use crate::snapshot::{Event, State, What};
+
+const FIELDS: &[super::form::Field] = &[
+    needed("name", "TEXT", "the key"),
+    field("on", "INSTANCE", "which instance; needed if there are several"),
+    field("db", "N", "which database (0)"),
+];
+
+pub const LOST: Kind = Kind {
+    name: "lost",
+    about: "The key was written in this exercise, nobody removed it, and after a crash or restart it is not there.",
+    fields: FIELDS,
+    example: r#"lost: {name: "session:b2"}"#,
+    read: |kind, node, reader| read(kind, node, reader, Fate::Lost),
+};
+
+pub const EXPIRED: Kind = Kind {
+    name: "expired",
+    about: "The key's time came to its end in this exercise.",
+    fields: FIELDS,
+    example: r#"expired: {name: "session:a1"}"#,
+    read: |kind, node, reader| read(kind, node, reader, Fate::Expired),
+};
+
+pub const EVICTED: Kind = Kind {
+    name: "evicted",
+    about: "The server removed the key in this exercise because memory was short.",
+    fields: FIELDS,
+    example: r#"evicted: {name: "cache:p1"}"#,
+    read: |kind, node, reader| read(kind, node, reader, Fate::Evicted),
+};
+
+pub const DELETED: Kind = Kind {
+    name: "deleted",
+    about: "A command removed the key in this exercise.",
+    fields: FIELDS,
+    example: r#"deleted: {name: "session:a1"}"#,
+    read: |kind, node, reader| read(kind, node, reader, Fate::Deleted),
+};
+
+fn read(kind: &Kind, node: &super::form::Node, reader: &mut Reader, fate: Fate) -> Option<Assertion> {
+    let fields = reader.fields(node, &format!("`{}`", kind.name), kind.fields)?;
+    let name = reader.text(fields.get("name")?)?.into();
+    let on = reader.on(&fields)?;
+    let db = fields.get("db").map_or(Some(0), |node| reader.number(node, "the number of a database"))?;
+    Some(Assertion::of(FateCheck { on, db, name, fate }))
+}
+
+/// What became of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Lost,
+    Expired,
+    Evicted,
+    Deleted,
+}
+
+/// How `key` last went according to `events`; None if nothing there took it away. Whether it is there now is another question.
+pub fn fate_of(events: &[Event], instance: &str, db: usize, key: &[u8]) -> Option<Fate> {
+    let mut there = false;
+    let mut fate = None;
+    for event in events {
+        match &event.what {
+            What::Key { db: at, key: name, event: what, .. }
+                if event.instance == instance && *at == db && *name == *key =>
+            {
+                fate = match what.as_str() {
+                    "expired" => Some(Fate::Expired),
+                    "evicted" => Some(Fate::Evicted),
+                    "del" | "unlink" | "rename_from" | "move_from" | "getdel" => Some(Fate::Deleted),
+                    _ => None,
+                };
+                there = fate.is_none();
+            }
+            What::PowerCut if there => fate = Some(Fate::Lost),
+            What::Process { state, .. } if there && event.instance == instance && *state != State::Running => {
+                fate = Some(Fate::Lost);
+            }
+            _ => {}
+        }
+    }
+    fate
+}
+
+#[derive(Clone, Debug)]
+struct FateCheck {
+    on: String,
+    db: usize,
+    name: Bytes,
+    fate: Fate,
+}
+
+impl Check for FateCheck {
+    fn judge(&self, probe: &dyn Probe) -> Verdict {
+        let name = quote::word_of(&self.name);
+        let world = probe.world();
+        if key_of(world, &self.on, self.db, &self.name).is_some() {
+            return Verdict::new(false, format!("`{name}` is there."));
+        }
+        let running = super::instance_of(world, &self.on).is_some_and(|each| each.state == State::Running);
+        let found = fate_of(probe.events(), &self.on, self.db, &self.name);
+        // While the server is down nobody knows yet what it will find when it starts.
+        let found = found.filter(|fate| *fate != Fate::Lost || running);
+        let saw = match found {
+            None => format!("Nothing took `{name}` away in this exercise."),
+            Some(Fate::Lost) => format!("`{name}` was lost with the process."),
+            Some(Fate::Expired) => format!("`{name}` expired."),
+            Some(Fate::Evicted) => format!("`{name}` was evicted."),
+            Some(Fate::Deleted) => format!("A command removed `{name}`."),
+        };
+        Verdict::new(found == Some(self.fate), saw)
+    }
+
+    fn look_at(&self) -> Vec<Look> {
+        vec![Look::Key { instance: self.on.clone(), db: self.db, name: self.name.clone() }]
+    }
+
+    fn literals(&self) -> Vec<String> {
+        vec![self.name.lossy().into_owned()]
+    }
+}

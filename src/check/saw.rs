@@ -1,0 +1,288 @@
+//! `saw`: commands that were typed and what they were answered, how often and in which order.
+//!
+//! Patterns compare with the command as its words, parted by single blanks, whatever the case of the first word, the blanks
+//! and quotes that were typed; and with the reply as redis-cli prints it. `*` is any text, `|` parts alternatives.
+
+use super::form::{Range, Reader, field, like};
+use super::table::Kind;
+use super::{Assertion, Check, Look, Mode, Probe, Verdict};
+use crate::base::{Bytes, Millis, quote};
+use crate::resp::{Reply, render};
+use crate::snapshot::What;
+
+pub const SAW: Kind = Kind {
+    name: "saw",
+    about: "Something that was typed since the exercise began, and its answer.",
+    fields: &[
+        field(
+            "cmd",
+            "PATTERN",
+            "the command, or the line of a shell or SQL terminal; `GET` means GET with anything behind it",
+        ),
+        field(
+            "reply",
+            "PATTERN",
+            "the answer as redis-cli prints it: `\"alice\"`, `(nil)`, `(integer) 1`, `(error) ERR *`",
+        ),
+        field("terminal", "TERMINAL", "typed there"),
+        field("on", "INSTANCE", "sent to this instance"),
+        field("db", "N", "sent while in this database"),
+        field("count", "N or RANGE", "how often (at least once)"),
+        field("after", "SECONDS", "only what came at least so long after the exercise began"),
+        field("then", "[{cmd, reply ...}]", "further commands that came later, in this order"),
+        field("output", "PATTERN", "whatever a line printed, in any mode"),
+        field("word", "PATTERN", "a word of the lab: `:undo`"),
+    ],
+    example: r#"saw: {cmd: "GET session:a1", reply: "\"alice\""}"#,
+    read: |kind, node, reader| {
+        let fields = reader.fields(node, "`saw`", kind.fields)?;
+        let text = |name: &str, reader: &mut Reader| match fields.get(name) {
+            Some(node) => reader.text(node).map(Some),
+            None => Some(None),
+        };
+        let first = Sighting {
+            cmd: text("cmd", reader)?,
+            reply: text("reply", reader)?,
+            output: text("output", reader)?,
+            word: text("word", reader)?,
+            terminal: fields.get("terminal").map_or(Some(None), |node| reader.terminal(node).map(Some))?,
+            on: fields.get("on").map_or(Some(None), |node| reader.instance(node).map(Some))?,
+            db: fields.get("db").map_or(Some(None), |node| reader.number(node, "a database").map(Some))?,
+            after: Millis::from_secs(fields.get("after").map_or(Some(0), |node| reader.number(node, "seconds"))?),
+        };
+        if first.cmd.is_none() && first.reply.is_none() && first.output.is_none() && first.word.is_none() {
+            reader.complain(fields.at, "`saw` says nothing", SAW.example);
+            return None;
+        }
+        let mut then = Vec::new();
+        if let Some(node) = fields.get("then") {
+            for item in reader.list(node) {
+                then.push(later(item, reader)?);
+            }
+        }
+        let count = fields.get("count").map_or(Some(Range { min: 1, max: i64::MAX }), |node| reader.range(node))?;
+        Some(Assertion::of(SawCheck { first, then, count }))
+    },
+};
+
+const LATER: &[super::form::Field] = &[
+    field("cmd", "PATTERN", "the command"),
+    field("reply", "PATTERN", "its answer"),
+    field("terminal", "TERMINAL", "typed there"),
+];
+
+fn later(node: &super::form::Node, reader: &mut Reader) -> Option<Sighting> {
+    let fields = reader.fields(node, "`then`", LATER)?;
+    Some(Sighting {
+        cmd: fields.get("cmd").map_or(Some(None), |node| reader.text(node).map(Some))?,
+        reply: fields.get("reply").map_or(Some(None), |node| reader.text(node).map(Some))?,
+        terminal: fields.get("terminal").map_or(Some(None), |node| reader.terminal(node).map(Some))?,
+        ..Sighting::default()
+    })
+}
+
+/// What one line or command has to look like.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Sighting {
+    cmd: Option<String>,
+    reply: Option<String>,
+    output: Option<String>,
+    word: Option<String>,
+    terminal: Option<String>,
+    on: Option<String>,
+    db: Option<usize>,
+    after: Millis,
+}
+
+#[derive(Clone, Debug)]
+struct SawCheck {
+    first: Sighting,
+    then: Vec<Sighting>,
+    count: Range,
+}
+
+/// Something that happened, in the shape that patterns are compared with.
+struct Seen<'a> {
+    at: Millis,
+    terminal: Option<&'a str>,
+    on: Option<&'a str>,
+    db: Option<usize>,
+    cmd: Option<String>,
+    reply: String,
+    /// A typed line, with everything that it printed.
+    typed: Option<(Mode, &'a str)>,
+}
+
+impl Check for SawCheck {
+    fn judge(&self, probe: &dyn Probe) -> Verdict {
+        let began = probe.began();
+        let all = seen(probe);
+        let hits: Vec<usize> = (0..all.len())
+            .filter(|&i| self.first.matches(&all[i], began))
+            .filter(|&i| self.rest_follows(&all[i + 1..], began))
+            .collect();
+        let met = self.count.holds(hits.len() as i64);
+        Verdict::new(met, self.words(&all, hits.len(), began))
+    }
+
+    fn look_at(&self) -> Vec<Look> {
+        let terminal = self.first.terminal.iter().map(|name| Look::Terminal(name.clone()));
+        let key = self
+            .first
+            .cmd
+            .as_deref()
+            .and_then(|cmd| cmd.split(' ').nth(1))
+            .filter(|key| !key.contains(['*', '?', '|']));
+        let key = key.zip(self.first.on.clone()).map(|(key, instance)| Look::Key { instance, db: 0, name: key.into() });
+        terminal.chain(key).collect()
+    }
+
+    /// The words of the command that are spelled out, names of keys and values.
+    fn literals(&self) -> Vec<String> {
+        let patterns = std::iter::once(&self.first).chain(&self.then).filter_map(|each| each.cmd.as_deref());
+        let words = patterns.flat_map(|cmd| cmd.split('|').next().unwrap_or(cmd).split(' '));
+        words.filter(|word| !word.is_empty() && !word.contains(['*', '?'])).map(str::to_owned).collect()
+    }
+}
+
+/// Everything since the exercise began, commands of servers and lines of terminals, in the order of time.
+fn seen(probe: &dyn Probe) -> Vec<Seen<'_>> {
+    let commands = probe.events().iter().filter_map(|event| match &event.what {
+        What::Command { terminal: Some(terminal), db, args, reply, .. } => Some(Seen {
+            at: event.at,
+            terminal: Some(terminal),
+            on: Some(&event.instance),
+            db: Some(*db),
+            cmd: Some(line_of(args)),
+            reply: printed(reply),
+            typed: None,
+        }),
+        _ => None,
+    });
+    let typed = probe.typed().iter().map(|typed| Seen {
+        at: typed.at,
+        terminal: Some(&typed.terminal),
+        on: None,
+        db: None,
+        cmd: matches!(typed.mode, Mode::Shell | Mode::Sql).then(|| one_spaced(&typed.text)),
+        reply: typed.printed.clone(),
+        typed: Some((typed.mode, &typed.text)),
+    });
+    let mut all: Vec<Seen> = commands.chain(typed).collect();
+    all.sort_by_key(|seen| seen.at);
+    all
+}
+
+/// The words of a command as a pattern sees them: no quotes unless a word needs them.
+fn line_of(args: &[Bytes]) -> String {
+    args.iter().map(|arg| quote::word_of(arg)).collect::<Vec<_>>().join(" ")
+}
+
+/// What redis-cli prints, without its last newline.
+pub fn printed(reply: &Reply) -> String {
+    render::tty(reply).trim_end_matches('\n').to_owned()
+}
+
+fn one_spaced(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl Sighting {
+    fn matches(&self, seen: &Seen, began: Millis) -> bool {
+        let place = self.terminal.as_deref().is_none_or(|name| seen.terminal == Some(name))
+            && self.on.as_deref().is_none_or(|name| seen.on == Some(name))
+            && self.db.is_none_or(|db| seen.db == Some(db))
+            && seen.at >= began + self.after;
+        let cmd = match &self.cmd {
+            None => true,
+            Some(pattern) => seen.cmd.as_deref().is_some_and(|cmd| like_command(pattern, cmd)),
+        };
+        let output = match &self.output {
+            None => true,
+            Some(pattern) => seen.typed.is_some() && like(pattern, &seen.reply),
+        };
+        let word = match &self.word {
+            None => true,
+            Some(pattern) => matches!(seen.typed, Some((Mode::Lab, text)) if like_command(pattern, &one_spaced(text))),
+        };
+        // A reply alone is asked of commands, not of lines that may hold several.
+        let reply = self.reply.as_deref().is_none_or(|pattern| {
+            (self.cmd.is_some() || self.word.is_some() || seen.typed.is_none()) && like(pattern, &seen.reply)
+        });
+        place && cmd && output && word && reply
+    }
+}
+
+impl SawCheck {
+    fn rest_follows(&self, mut rest: &[Seen], began: Millis) -> bool {
+        self.then.iter().all(|wanted| match rest.iter().position(|seen| wanted.matches(seen, began)) {
+            Some(index) => {
+                rest = &rest[index + 1..];
+                true
+            }
+            None => false,
+        })
+    }
+
+    /// What of it was seen: nothing, another reply, too few times.
+    fn words(&self, all: &[Seen], hits: usize, began: Millis) -> String {
+        let what = match (&self.first.cmd, &self.first.word, &self.first.output) {
+            (Some(cmd), _, _) => format!("`{}`", cmd.split('|').next().unwrap_or(cmd)),
+            (_, Some(word), _) => format!("`{word}`"),
+            (_, _, Some(output)) => format!("a line that prints `{}`", output.trim_matches('*')),
+            _ => "such a reply".into(),
+        };
+        if hits > 0 {
+            return format!("{what} was seen {}.", times(hits));
+        }
+        let loose = Sighting { reply: None, after: Millis::ZERO, ..self.first.clone() };
+        let other = all.iter().rev().find(|seen| loose.matches(seen, began));
+        match other {
+            Some(seen) if self.first.reply.is_some() && self.first.cmd.is_some() => {
+                let first = seen.reply.lines().next().unwrap_or("");
+                let cmd = seen.cmd.as_deref().unwrap_or("");
+                format!("`{cmd}` was answered `{first}`.")
+            }
+            Some(_) if self.first.after > Millis::ZERO => format!("{what} came too early."),
+            _ => match &self.first.terminal {
+                Some(terminal) => format!("{what} has not been seen in `{terminal}`."),
+                None => format!("{what} has not been seen."),
+            },
+        }
+    }
+}
+
+fn times(n: usize) -> String {
+    match n {
+        1 => "once".into(),
+        2 => "twice".into(),
+        n => format!("{n} times"),
+    }
+}
+
+/// A command against a pattern: the whole line, or its beginning up to a blank; the first word in any case.
+fn like_command(pattern: &str, line: &str) -> bool {
+    let upper_first = |text: &str| match text.split_once(' ') {
+        Some((first, rest)) => format!("{} {rest}", first.to_ascii_uppercase()),
+        None => text.to_ascii_uppercase(),
+    };
+    let line = upper_first(line);
+    pattern.split('|').map(upper_first).any(|each| like(&each, &line) || like(&format!("{each} *"), &line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::like_command;
+
+    #[test]
+    fn a_pattern_is_a_command_or_how_it_begins() {
+        assert!(like_command("GET", "get session:a1"));
+        assert!(like_command("GET session:a1", "GET session:a1"));
+        assert!(!like_command("GET session:a1", "GET session:a12"));
+        assert!(like_command("SET session:a1", "set session:a1 alice EX 5"));
+        assert!(!like_command("GET", "GETEX a"));
+        assert!(like_command("INCR* page:home*", "incrby page:home 3"));
+        assert!(like_command("SAVE|BGSAVE", "bgsave"));
+        assert!(!like_command("GET Key", "GET key"), "keys are case-sensitive");
+    }
+}
