@@ -5,6 +5,8 @@
 
 pub mod fault;
 pub mod model;
+pub mod parse;
+pub mod prose;
 
 pub use fault::Fault;
 pub use model::*;
