@@ -19,6 +19,7 @@ pub const KEY: Kind = Kind {
         field("not_equals", "TEXT", "a string with another value"),
         field("length", "N or RANGE", "bytes of a string, items of anything else"),
         field("ttl", "none | N or RANGE in seconds", "time to live; `none`: it stays for ever"),
+        field("expires_at", "N or RANGE in Unix seconds", "when it ends, as EXPIRETIME answers"),
         field("encoding", "TEXT", "as OBJECT ENCODING answers"),
         field("fields", "{FIELD: VALUE}", "a hash with these fields (others may be there too)"),
         field("lacks", "FIELD or MEMBER, or a list", "fields, members or items that it must not have"),
@@ -92,6 +93,7 @@ enum Want {
     Length(Range),
     NoTtl,
     Ttl(Range),
+    ExpiresAt(Range),
     Encoding(String),
     Fields(Vec<(String, String)>),
     Lacks(Vec<String>),
@@ -113,6 +115,7 @@ fn want(name: &str, node: &super::form::Node, reader: &mut Reader) -> Option<Wan
         "length" => Want::Length(reader.range(node)?),
         "ttl" if node.scalar() == Some("none") => Want::NoTtl,
         "ttl" => Want::Ttl(reader.range(node)?),
+        "expires_at" => Want::ExpiresAt(reader.range(node)?),
         "encoding" => Want::Encoding(reader.text(node)?),
         "fields" => Want::Fields(reader.pairs(node)),
         "lacks" => Want::Lacks(reader.texts(node)),
@@ -192,6 +195,7 @@ impl KeyCheck {
             (Want::Length(range), _) => range.holds(key.length as i64),
             (Want::NoTtl, _) => key.expires_at.is_none(),
             (Want::Ttl(range), _) => key.expires_at.is_some_and(|at| range.holds(ttl_s(at, now))),
+            (Want::ExpiresAt(range), _) => key.expires_at.is_some_and(|at| range.holds(((at.0 + 500) / 1000) as i64)),
             (Want::Encoding(wanted), _) => key.encoding == wanted,
             (Want::Fields(wanted), Value::Hash(pairs)) => {
                 wanted.iter().all(|(field, value)| pairs.iter().any(|(f, v)| same(f, field) && same(v, value)))
@@ -227,6 +231,10 @@ impl KeyCheck {
         match (want, &key.value) {
             (Want::Exists(_), _) => format!("{name} is there{place}."),
             (Want::NoTtl | Want::Ttl(_), _) => ttl,
+            (Want::ExpiresAt(_), _) => match key.expires_at {
+                None => ttl,
+                Some(at) => format!("{name} ends at {} (Unix time).", (at.0 + 500) / 1000),
+            },
             (Want::Encoding(_), _) => format!("{name} is encoded as {}.", key.encoding),
             (Want::Length(_), Value::String(_)) => format!("{name} has {} bytes.", key.length),
             (Want::Length(_), _) => format!("{name} has {} items.", key.length),

@@ -180,7 +180,7 @@ pub(super) fn submit(line: &str, terminal: &str, backend: &mut dyn Backend) -> E
 fn unknown(name: &str) -> Effect {
     let mut effect = complain(format!("bash: {name}: command not found"));
     let is_redis = crate::engine::commands::table().contains_key(name.to_ascii_uppercase().as_str());
-    let near = WORDS.iter().map(|entry| entry.name).find(|word| word::distance(name, word) <= 1);
+    let near = WORDS.iter().map(|entry| entry.name).find(|word| crate::base::words::distance(name, word) <= 1);
     let advice = match near {
         _ if is_redis => format!(
             "`{}` is a command of Redis: start `redis-cli` first, or type `redis-cli {name} ...`.",

@@ -295,8 +295,9 @@ impl Course {
             );
         }
         Course::parse(&files).unwrap_or_else(|faults| {
-            let first = faults.first().expect("a refused course has a fault");
-            unreachable!("the tests prove the bundled course: {}:{}: {first}", first.file, first.line)
+            let all: Vec<String> =
+                faults.iter().map(|fault| format!("{}:{}:{}: {fault}", fault.file, fault.line, fault.column)).collect();
+            unreachable!("the tests prove the bundled course\n{}", all.join("\n"))
         })
     }
 

@@ -347,7 +347,7 @@ mod tests {
             matches!(&page.blocks[4], Block::Table { head, rows } if head.len() == 2 && plain_text(&rows[0][1]) == "`2`")
         );
         assert!(matches!(&page.blocks[5], Block::Quote { kind: Some(Alert::Tip), .. }));
-        assert_eq!(page.blocks[6], Block::Code { info: "redis".into(), text: "> GET a\n(nil)\n".into(), line: 23 });
+        assert_eq!(page.blocks[6], Block::Code { info: "redis".into(), text: "> GET a\n(nil)\n".into(), line: 22 });
     }
 
     #[test]

@@ -184,8 +184,8 @@ mod tests {
         let Tree::Map(goal) = &goals[0].tree else { panic!() };
         assert_eq!(place(text, goal[1].0.at), (4, 5));
         let Tree::Map(key) = &goal[1].1.tree else { panic!() };
-        assert_eq!(place(text, key[1].0.at), (4, 21));
-        assert_eq!(place(text, key[1].1.at), (4, 26));
+        assert_eq!(place(text, key[1].0.at), (4, 22));
+        assert_eq!(place(text, key[1].1.at), (4, 27));
         assert_eq!(place(text, 999), (0, 0));
     }
 
