@@ -11,6 +11,7 @@ pub mod backend;
 pub mod lab;
 pub mod port;
 
+pub mod assist;
 pub mod console;
 
 pub mod check;

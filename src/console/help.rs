@@ -3,7 +3,7 @@
 use super::line::{Class, Line};
 use crate::base::Bytes;
 use crate::engine::command::{Command, Group};
-use crate::engine::commands;
+use crate::engine::{commands, syntax};
 
 /// `help`, `help @group`, `help command`: `words` is what stands behind `help`.
 pub(super) fn page(words: &[Bytes]) -> Vec<Line> {
@@ -41,8 +41,12 @@ fn is_prefix(words: &[Bytes], name: &str) -> bool {
 
 fn entry(lines: &mut Vec<Line>, command: &Command, with_group: bool) {
     lines.push(Line::plain(""));
-    lines
-        .push(Line::plain("  ").and(Class::Title, command.name).and(Class::Plain, " ").and(Class::Dim, command.syntax));
+    lines.push(
+        Line::plain("  ")
+            .and(Class::Title, command.name)
+            .and(Class::Plain, " ")
+            .and(Class::Dim, syntax::text(&syntax::parse(command.syntax))),
+    );
     let mut fact = |name: &str, text: &str| {
         lines.push(Line::plain("  ").and(Class::Key, name).and(Class::Plain, format!(" {text}")))
     };

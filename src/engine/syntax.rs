@@ -60,6 +60,18 @@ fn sequences(words: &mut impl Iterator<Item = &'static str>, end: &str) -> Vec<V
     all
 }
 
+/// `items` as hints and help write them: alternatives without blanks, `LEFT|RIGHT`, `[EX seconds|PERSIST]`.
+pub fn text(items: &[Item]) -> String {
+    let sequences = |all: &[Vec<Item>]| all.iter().map(|sequence| text(sequence)).collect::<Vec<_>>().join("|");
+    let words = items.iter().map(|item| match item {
+        Item::Token(word) | Item::Value(word) => (*word).to_owned(),
+        Item::Optional(all) => format!("[{}]", sequences(all)),
+        Item::OneOf(all) => sequences(all),
+        Item::Repeat => "...".to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// How many words `items` take at least, and whether they may take more.
 pub fn span(items: &[Item]) -> (usize, bool) {
     items.iter().map(item_span).fold((0, false), |(sum, open), (least, more)| (sum + least, open || more))
@@ -93,6 +105,12 @@ mod tests {
                 Item::Optional(vec![vec![Item::Value("value"), Item::Repeat]]),
             ]
         );
+    }
+
+    #[test]
+    fn a_tree_is_written_as_help_writes_it() {
+        let syntax = "key <LEFT | RIGHT> [NX | EX seconds] [value [value ...]]";
+        assert_eq!(text(&parse(syntax)), "key LEFT|RIGHT [NX|EX seconds] [value [value ...]]");
     }
 
     #[test]
