@@ -39,6 +39,9 @@ use pubsub::PubSub;
 use stats::Stats;
 use std::collections::BTreeMap;
 
+/// What the instance says it is: the last Redis under the BSD licence, which Valkey continues.
+pub const VERSION: &str = "7.2.6";
+
 /// What the outside lends for one step. `now` does not move during it.
 pub struct Env<'a> {
     pub now: Millis,
