@@ -60,10 +60,11 @@ pub trait Backend {
     /// Err: in the words of cat(1), `No such file or directory`.
     fn read_file(&self, path: &str) -> Result<Vec<u8>, String>;
     fn write_file(&mut self, path: &str, contents: &[u8]) -> Result<(), String>;
+    /// A path that ends in `/` is a directory without files.
     fn remove_file(&mut self, path: &str) -> Result<(), String>;
     /// Err: in the words of mkdir(1): `File exists`, `No such file or directory`.
     fn make_dir(&mut self, path: &str) -> Result<(), String>;
-    /// Paths of the files below `dir`, themselves from `dir`, sorted.
+    /// Paths of the files below `dir`, themselves from `dir`, sorted; empty directories too, with a `/` behind.
     fn list_files(&self, dir: &str) -> Vec<String>;
 
     fn snapshot(&self) -> snapshot::World;

@@ -72,11 +72,16 @@ pub(super) fn rm(words: &[Bytes], backend: &mut dyn Backend) -> Output {
         let path = path.lossy().trim_end_matches('/').to_owned();
         let inside = backend.list_files(&path);
         let done = match inside.as_slice() {
+            [] if has(b'r') && backend.remove_file(&format!("{path}/")).is_ok() => Ok(()),
             [] => backend.remove_file(&path).map_err(|error| format!("rm: cannot remove '{path}': {error}")),
             _ if !has(b'r') && !has(b'R') => Err(format!("rm: cannot remove '{path}': Is a directory")),
-            files => files.iter().try_for_each(|file| {
-                backend.remove_file(&join(&path, file)).map_err(|error| format!("rm: {file}: {error}"))
-            }),
+            files => {
+                // The directory goes last, with the empty ones in it.
+                let paths = files.iter().filter(|file| !file.ends_with('/')).map(|file| join(&path, file));
+                paths.chain([format!("{path}/")]).try_for_each(|path| {
+                    backend.remove_file(&path).map_err(|error| format!("rm: cannot remove '{path}': {error}"))
+                })
+            }
         };
         if let Err(complaint) = done
             && !has(b'f')

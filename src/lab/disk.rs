@@ -183,8 +183,12 @@ impl Disk {
         self.live.files.keys().map(String::as_str).filter(move |path| is_below(path, dir))
     }
 
-    pub fn dirs(&self) -> impl Iterator<Item = &str> {
-        self.live.dirs.iter().map(String::as_str)
+    /// Directories below `dir` that hold no file and no directory, as full paths, sorted.
+    pub fn empty_dirs_below<'a>(&'a self, dir: &'a str) -> impl Iterator<Item = &'a str> {
+        let holds = |dir: &str| {
+            self.files_below(dir).next().is_some() || self.live.dirs.iter().any(|other| is_below(other, dir))
+        };
+        self.live.dirs.iter().map(String::as_str).filter(move |other| is_below(other, dir) && !holds(other))
     }
 
     pub fn is_dir(&self, path: &str) -> bool {
@@ -295,6 +299,19 @@ impl Disk {
         }
         self.check_parent(dir)?;
         self.live.dirs.insert(dir.to_owned());
+        self.names_changed();
+        Ok(())
+    }
+
+    /// Removes `dir` and the directories in it. Err: there are files in it.
+    pub fn remove_dir(&mut self, dir: &str) -> Result<(), DiskError> {
+        if !self.live.dirs.contains(dir) {
+            return Err(DiskError::NotFound);
+        }
+        if self.files_below(dir).next().is_some() {
+            return Err(DiskError::Other(String::from("Directory not empty")));
+        }
+        self.live.dirs.retain(|other| other != dir && !is_below(other, dir));
         self.names_changed();
         Ok(())
     }

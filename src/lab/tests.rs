@@ -444,7 +444,7 @@ fn two_servers_live_side_by_side() {
     assert_eq!(states, [("cache", 6380, State::Running), ("sessions", 6381, State::Stopped)]);
     assert_eq!((world.instances[0].dbs[0].index, world.instances[0].clients.len()), (1, 0));
     assert_eq!(world.instances[0].disk.dir, "/home/lab/cache");
-    assert_eq!(timeline.world().list_files(""), ["cache.conf", "sessions.conf"]);
+    assert_eq!(timeline.world().list_files(""), ["cache.conf", "cache/", "sessions.conf", "sessions/"]);
     assert!(timeline.spawn(&argv("sessions.conf")).pid.is_some());
     assert_eq!(timeline.world().snapshot().instances[1].state, State::Running);
 }
@@ -476,6 +476,23 @@ fn an_edited_file_survives_a_power_cut() {
     timeline.write_file("redis.conf", b"port 7000\n").unwrap();
     timeline.power_cut();
     assert_eq!(timeline.world().read_file("redis.conf").unwrap(), b"port 7000\n");
+    assert_eq!(timeline.world().list_files(""), ["redis.conf"]);
+}
+
+#[test]
+fn directories_are_made_listed_and_removed() {
+    let (mut timeline, _) = sandbox();
+    timeline.make_dir("cache").unwrap();
+    assert_eq!(timeline.make_dir("cache"), Err(String::from("File exists")));
+    assert_eq!(timeline.make_dir("a/b"), Err(String::from("No such file or directory")));
+    assert_eq!(timeline.world().list_files(""), ["cache/", "redis.conf"]);
+    timeline.write_file("cache/x", b"1").unwrap();
+    assert_eq!(timeline.world().list_files(""), ["cache/x", "redis.conf"]);
+    assert_eq!(timeline.world().list_files("cache"), ["x"]);
+    assert_eq!(timeline.remove_file("cache"), Err(String::from("Is a directory")));
+    assert_eq!(timeline.remove_file("cache/"), Err(String::from("Directory not empty")));
+    timeline.remove_file("cache/x").unwrap();
+    timeline.remove_file("cache/").unwrap();
     assert_eq!(timeline.world().list_files(""), ["redis.conf"]);
 }
 

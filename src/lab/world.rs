@@ -315,9 +315,15 @@ impl World {
         written.map_err(|error| error.to_string())
     }
 
+    /// A path that ends in `/` is a directory; it may hold directories, but no files.
     pub fn remove_file(&mut self, path: &str) -> Result<(), String> {
-        let path = disk::resolve(&self.home, path);
-        self.disk.remove(&path).map_err(|error| error.to_string())
+        let full = disk::resolve(&self.home, path);
+        let removed = match path.ends_with('/') {
+            true => self.disk.remove_dir(&full),
+            false if self.disk.is_dir(&full) => return Err(String::from("Is a directory")),
+            false => self.disk.remove(&full),
+        };
+        removed.map_err(|error| error.to_string())
     }
 
     pub fn make_dir(&mut self, path: &str) -> Result<(), String> {
@@ -328,11 +334,15 @@ impl World {
         self.disk.create_dir(&path).map_err(|error| error.to_string())
     }
 
-    /// Paths of the files below `dir`, themselves from `dir`, sorted.
+    /// Paths of the files below `dir`, themselves from `dir`, sorted; empty directories too, with a `/` behind.
     pub fn list_files(&self, dir: &str) -> Vec<String> {
         let dir = disk::resolve(&self.home, dir);
         let skip = if dir.is_empty() { 0 } else { dir.len() + 1 };
-        self.disk.files_below(&dir).map(|path| path[skip..].to_owned()).collect()
+        let files = self.disk.files_below(&dir).map(|path| path[skip..].to_owned());
+        let mut paths: Vec<String> =
+            files.chain(self.disk.empty_dirs_below(&dir).map(|path| format!("{}/", &path[skip..]))).collect();
+        paths.sort();
+        paths
     }
 
     // -- the past ----------------------------------------------------------------------------------------------------
