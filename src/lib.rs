@@ -18,4 +18,7 @@ pub mod check;
 pub mod lesson;
 pub mod tutor;
 
+pub mod server;
 pub mod tui;
+
+pub mod cli;

@@ -1,0 +1,76 @@
+//! One client's socket: bytes in, requests out; replies in, bytes out.
+
+use super::listen::Stream;
+use crate::resp::decode::Requests;
+use std::io::{self, Read, Write};
+
+/// What a read from a socket brought.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Got {
+    Bytes,
+    Nothing,
+    /// The other side is gone.
+    End,
+}
+
+pub struct Connection {
+    pub stream: Stream,
+    /// Which of the served instances it belongs to.
+    pub node: usize,
+    pub requests: Requests,
+    /// Encoded and not yet written; the first `written` bytes are out.
+    pub out: Vec<u8>,
+    written: usize,
+    /// Nothing more is read; the connection ends once `out` is written.
+    pub closing: bool,
+    /// The poll has been asked to say when the socket can take more.
+    pub waits_to_write: bool,
+}
+
+/// A buffer that was needed for one large reply is not kept for ever.
+const KEPT_BYTES: usize = 64 * 1024;
+
+impl Connection {
+    pub fn new(stream: Stream, node: usize) -> Connection {
+        let requests = Requests::new();
+        Connection { stream, node, requests, out: Vec::new(), written: 0, closing: false, waits_to_write: false }
+    }
+
+    /// Reads once, at most `scratch.len()` bytes.
+    pub fn read(&mut self, scratch: &mut [u8]) -> Got {
+        loop {
+            return match self.stream.read(scratch) {
+                Ok(0) => Got::End,
+                Ok(len) => {
+                    self.requests.feed(&scratch[..len]);
+                    Got::Bytes
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Got::Nothing,
+                Err(_) => Got::End,
+            };
+        }
+    }
+
+    /// Bytes that wait to be written.
+    pub fn pending(&self) -> usize {
+        self.out.len() - self.written
+    }
+
+    /// Writes as much as the socket takes. Err: the other side is gone.
+    pub fn flush(&mut self) -> io::Result<()> {
+        while self.written < self.out.len() {
+            match self.stream.write(&self.out[self.written..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(len) => self.written += len,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        self.out.clear();
+        self.out.shrink_to(KEPT_BYTES);
+        self.written = 0;
+        Ok(())
+    }
+}

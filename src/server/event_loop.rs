@@ -1,0 +1,271 @@
+//! The event loop: sockets, the clock and signals in; engine steps; bytes out.
+
+use super::connection::{Connection, Got};
+use super::listen::Listener;
+use crate::base::{Bytes, Millis, Rng};
+use crate::engine::disk::Disk;
+use crate::engine::{ClientId, Env, Input, Instance, Outbox, Output};
+use crate::resp::{Protocol, Reply, decode, encode};
+use mio::{Events, Interest, Poll, Token};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// One instance being served.
+pub struct Node {
+    pub instance: Instance,
+    pub disk: Box<dyn Disk>,
+    pub rng: Rng,
+    pub listeners: Vec<Listener>,
+}
+
+/// Redis' default `hz` of 10.
+const TICK: Duration = Duration::from_millis(100);
+/// Sockets are read into this in turn; a client with more is read again in the next turn, so that none starves the others.
+const READ_BYTES: usize = 64 * 1024;
+/// The client that the server itself is, for the SHUTDOWN that a signal asks for. Real clients begin at 1.
+const SELF: ClientId = ClientId(0);
+
+/// Serves `nodes` until all have ended. `stop` asks for a clean end, as SIGTERM does; `log` gets each line of a node's
+/// log with its number. Err: the poll itself failed.
+pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut dyn FnMut(usize, &str)) -> io::Result<()> {
+    let mut server = Server::new(nodes)?;
+    let mut events = Events::with_capacity(1024);
+    let mut next_tick = SystemTime::now() + TICK;
+    while server.nodes.iter().any(Option::is_some) {
+        let wait = next_tick.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO).min(server.patience());
+        match server.poll.poll(&mut events, Some(wait)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => other?,
+        }
+        let now = wall_clock();
+        for event in &events {
+            match event.token().0 {
+                token if token < server.first_client => server.accept(token, now, log)?,
+                token => server.turn(token, now, event.is_readable() || event.is_read_closed(), log),
+            }
+        }
+        if stop.swap(false, Ordering::Relaxed) {
+            server.end_all(now, log);
+        }
+        if SystemTime::now() >= next_tick || server.patience() < TICK {
+            server.tick_all(wall_clock(), log);
+            next_tick = SystemTime::now() + TICK;
+        }
+        server.flush_all();
+    }
+    Ok(())
+}
+
+fn wall_clock() -> Millis {
+    Millis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
+}
+
+struct Server {
+    poll: Poll,
+    /// None: this instance has ended.
+    nodes: Vec<Option<Node>>,
+    /// Tokens below are listeners: (node, listener) of each.
+    listeners: Vec<(usize, usize)>,
+    first_client: usize,
+    /// By token, which is `first_client` plus the client's id.
+    connections: BTreeMap<usize, Connection>,
+    next_client: u64,
+    scratch: Vec<u8>,
+    out: Outbox,
+    /// Connections with something to write since the last flush.
+    dirty: Vec<usize>,
+}
+
+impl Server {
+    fn new(mut nodes: Vec<Node>) -> io::Result<Server> {
+        let poll = Poll::new()?;
+        let mut listeners = Vec::new();
+        for (index, node) in nodes.iter_mut().enumerate() {
+            for (at, listener) in node.listeners.iter_mut().enumerate() {
+                poll.registry().register(listener.source(), Token(listeners.len()), Interest::READABLE)?;
+                listeners.push((index, at));
+            }
+        }
+        Ok(Server {
+            poll,
+            nodes: nodes.into_iter().map(Some).collect(),
+            first_client: listeners.len(),
+            listeners,
+            connections: BTreeMap::new(),
+            next_client: 1,
+            scratch: vec![0; READ_BYTES],
+            out: Outbox::new(),
+            dirty: Vec::new(),
+        })
+    }
+
+    /// How long the loop may sleep: short while a client waits with a time-out, which is kept to some milliseconds.
+    fn patience(&self) -> Duration {
+        let waits = self.nodes.iter().flatten().any(|node| !node.instance.waiting.is_empty());
+        if waits { Duration::from_millis(5) } else { TICK }
+    }
+
+    fn id_of(&self, token: usize) -> ClientId {
+        ClientId((token - self.first_client) as u64)
+    }
+
+    fn token_of(&self, id: ClientId) -> usize {
+        self.first_client + id.0 as usize
+    }
+
+    fn accept(&mut self, token: usize, now: Millis, log: &mut dyn FnMut(usize, &str)) -> io::Result<()> {
+        let (index, at) = self.listeners[token];
+        loop {
+            let Some(node) = &mut self.nodes[index] else { return Ok(()) };
+            let (mut stream, addr, laddr) = match node.listeners[at].accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => {
+                    // Out of file descriptors, or the client was gone again: neither ends the server.
+                    log(index, &format!("Error accepting a client connection: {error}"));
+                    return Ok(());
+                }
+            };
+            let id = ClientId(self.next_client);
+            self.next_client += 1;
+            let token = self.token_of(id);
+            self.poll.registry().register(stream.source(), Token(token), Interest::READABLE)?;
+            self.connections.insert(token, Connection::new(stream, index));
+            self.step(index, now, Input::Connect(id), log);
+            if let Some(node) = &mut self.nodes[index]
+                && let Some(client) = node.instance.clients.get_mut(&id)
+            {
+                (client.addr, client.laddr) = (addr, laddr);
+            }
+        }
+    }
+
+    /// One client's turn: read once, run every whole request.
+    fn turn(&mut self, token: usize, now: Millis, readable: bool, log: &mut dyn FnMut(usize, &str)) {
+        let Some(connection) = self.connections.get_mut(&token) else { return };
+        let index = connection.node;
+        self.dirty.push(token);
+        if !readable || connection.closing {
+            return;
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let got = connection.read(&mut scratch);
+        self.scratch = scratch;
+        match got {
+            Got::Nothing => return,
+            Got::End => return self.hang_up(token, now, log),
+            Got::Bytes => {}
+        }
+        let id = self.id_of(token);
+        while let Some(connection) = self.connections.get_mut(&token)
+            && !connection.closing
+        {
+            match connection.requests.next(decode::Limits::default()) {
+                Ok(Some(args)) => self.step(index, now, Input::Request(id, args), log),
+                Ok(None) => break,
+                Err(error) => {
+                    encode::reply(&mut connection.out, &Reply::error(error.0), Protocol::Resp2);
+                    connection.closing = true;
+                }
+            }
+        }
+    }
+
+    /// Gives one input to a node and deals out what it says.
+    fn step(&mut self, index: usize, now: Millis, input: Input, log: &mut dyn FnMut(usize, &str)) {
+        let mut out = std::mem::take(&mut self.out);
+        let Some(node) = &mut self.nodes[index] else { return };
+        let mut env = Env { now, rng: &mut node.rng, disk: node.disk.as_mut() };
+        node.instance.step(&mut env, input, &mut out);
+        let mut ended = false;
+        for output in out.drain(..) {
+            match output {
+                Output::Reply(id, reply) | Output::Push(id, reply) => self.say(index, id, &reply),
+                Output::Close(id) => {
+                    let token = self.token_of(id);
+                    if let Some(connection) = self.connections.get_mut(&token) {
+                        connection.closing = true;
+                        self.dirty.push(token);
+                    }
+                }
+                Output::Log(line) => log(index, &line),
+                Output::Trace(_) => {}
+                Output::Exit => ended = true,
+            }
+        }
+        self.out = out;
+        if ended {
+            self.end(index);
+        }
+    }
+
+    fn say(&mut self, index: usize, id: ClientId, reply: &Reply) {
+        let token = self.token_of(id);
+        let Some(node) = &self.nodes[index] else { return };
+        let Some(connection) = self.connections.get_mut(&token) else { return };
+        let protocol = node.instance.clients.get(&id).map_or(Protocol::Resp2, |client| client.protocol);
+        if connection.pending() == 0 {
+            self.dirty.push(token);
+        }
+        encode::reply(&mut connection.out, reply, protocol);
+    }
+
+    fn hang_up(&mut self, token: usize, now: Millis, log: &mut dyn FnMut(usize, &str)) {
+        if let Some(mut connection) = self.connections.remove(&token) {
+            // The socket is closed right after; a failure to deregister it changes nothing.
+            let _ = self.poll.registry().deregister(connection.stream.source());
+            let id = self.id_of(token);
+            self.step(connection.node, now, Input::Hangup(id), log);
+        }
+    }
+
+    fn tick_all(&mut self, now: Millis, log: &mut dyn FnMut(usize, &str)) {
+        for index in 0..self.nodes.len() {
+            self.step(index, now, Input::Tick, log);
+        }
+    }
+
+    /// Asks every node to end as SIGTERM does: with the save that its configuration calls for.
+    fn end_all(&mut self, now: Millis, log: &mut dyn FnMut(usize, &str)) {
+        for index in 0..self.nodes.len() {
+            log(index, "Received SIGTERM scheduling shutdown...");
+            self.step(index, now, Input::Connect(SELF), log);
+            self.step(index, now, Input::Request(SELF, vec![Bytes::from("SHUTDOWN")]), log);
+            self.step(index, now, Input::Hangup(SELF), log);
+        }
+    }
+
+    fn end(&mut self, index: usize) {
+        self.flush_all();
+        self.nodes[index] = None;
+        self.connections.retain(|_, connection| connection.node != index);
+    }
+
+    /// Writes what is to be written, and drops connections that are done or broken.
+    fn flush_all(&mut self) {
+        let mut gone = Vec::new();
+        for token in std::mem::take(&mut self.dirty) {
+            let Some(connection) = self.connections.get_mut(&token) else { continue };
+            let alive = connection.flush().is_ok();
+            let waits = connection.pending() > 0;
+            if !alive || (connection.closing && !waits) {
+                gone.push(token);
+                continue;
+            }
+            if waits != connection.waits_to_write {
+                connection.waits_to_write = waits;
+                let interest = if waits { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+                if self.poll.registry().reregister(connection.stream.source(), Token(token), interest).is_err() {
+                    gone.push(token);
+                }
+            }
+        }
+        let now = wall_clock();
+        for token in gone {
+            self.hang_up(token, now, &mut |_, _| {});
+        }
+    }
+}
