@@ -34,6 +34,7 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut dyn FnMut(usize
     let mut server = Server::new(nodes)?;
     let mut events = Events::with_capacity(1024);
     let mut next_tick = SystemTime::now() + TICK;
+    let mut asked_to_end = false;
     while server.nodes.iter().any(Option::is_some) {
         let wait = next_tick.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO).min(server.patience());
         match server.poll.poll(&mut events, Some(wait)) {
@@ -48,6 +49,11 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut dyn FnMut(usize
             }
         }
         if stop.swap(false, Ordering::Relaxed) {
+            if std::mem::replace(&mut asked_to_end, true) {
+                // Redis' words: whoever signals twice does not want to wait for the save.
+                log(0, "You insist... exiting now.");
+                return Ok(());
+            }
             server.end_all(now, log);
         }
         if SystemTime::now() >= next_tick || server.patience() < TICK {
