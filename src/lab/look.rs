@@ -37,7 +37,7 @@ impl World {
             dbs: dbs.unwrap_or_default().into_iter().map(|(index, db)| look_at_db(index, db)).collect(),
             clients: clients.unwrap_or_default(),
             disk: self.look_at_disk(process, instance),
-            config: Vec::new(),
+            config: instance.map(look_at_config).unwrap_or_default(),
             used_memory_bytes: 0,
             expired_keys: instance.map_or(0, |it| it.stats.expired_keys),
             evicted_keys: instance.map_or(0, |it| it.stats.evicted_keys),
@@ -85,6 +85,14 @@ impl World {
 
 fn below(path: &str, dir: &str) -> bool {
     dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// As CONFIG GET * answers, sorted by name.
+fn look_at_config(instance: &Instance) -> Vec<(String, String)> {
+    let all = instance.config.matching(&[Bytes::from("*")]);
+    let mut pairs: Vec<_> = all.into_iter().map(|(name, text)| (name.to_owned(), text.lossy().into_owned())).collect();
+    pairs.sort();
+    pairs
 }
 
 fn look_at_db(index: usize, db: &Db) -> snapshot::Db {

@@ -19,7 +19,7 @@ pub struct Process {
     pub argv: Vec<String>,
     /// The config file, a full path; None if it was started without one.
     pub config_file: Option<String>,
-    /// Where the process stands: relative paths of its own begin here. A full path.
+    /// Where its data is: `dir` of its config, of the running one if it runs. A full path.
     pub dir: String,
     /// Full path of its log file; None: it logs to standard output.
     pub logfile: Option<String>,
@@ -65,8 +65,15 @@ impl Process {
         Some(self.started_at + Millis(steps * TICK.0))
     }
 
-    /// Something happened in the instance: what is due may have changed.
+    /// Something happened in the instance: what is due may have changed, and where it works.
     pub fn stirred(&mut self) {
         self.due = None;
+        if let Some(instance) = &self.instance {
+            self.port = instance.config.port;
+            let dir = instance.config.text("dir");
+            if dir.strip_prefix(b"/") != Some(self.dir.as_bytes()) {
+                self.dir = super::disk::resolve(&self.dir, &dir.lossy());
+            }
+        }
     }
 }

@@ -3,25 +3,33 @@
 //! As in Redis: the first argument is the config file unless it begins with `-`; `--name value` pairs are appended to the
 //! file's text as further lines; the whole is parsed, then the port is taken, then the data is loaded.
 
-use super::disk;
+use super::disk::{self, Disk};
 use super::process::Process;
 use super::world::World;
 use crate::base::{Bytes, Millis, quote};
-use crate::engine::config::Config;
-use crate::engine::{Instance, Outbox};
+use crate::engine::config::{Config, file};
+use crate::engine::{Instance, Outbox, VERSION};
 use crate::port::Spawned;
 use crate::snapshot::{State, What};
 
-/// The version that the lab's redis-server calls itself.
-pub const VERSION: &str = "7.2.6";
+/// Files as the config parser reads them: from the shell's directory.
+struct Files<'a> {
+    disk: &'a Disk,
+    home: &'a str,
+}
 
-/// What a command line asks for.
-#[derive(Debug, PartialEq)]
-struct Asked {
-    /// Full path.
-    config_file: Option<String>,
-    /// The file's text, then a line for each option.
-    config: String,
+impl file::Files for Files<'_> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        self.disk.read(&disk::resolve(self.home, path)).map(<[u8]>::to_vec).map_err(|error| error.to_string())
+    }
+
+    fn beside(&self, pattern: &str) -> Vec<String> {
+        let (dir, prefix) = pattern.rsplit_once('/').map_or(("", ""), |(dir, _)| (dir, &pattern[..dir.len() + 1]));
+        let dir = disk::resolve(self.home, dir);
+        let skip = if dir.is_empty() { 0 } else { dir.len() + 1 };
+        let names = self.disk.files_below(&dir).map(|path| &path[skip..]);
+        names.filter(|name| !name.contains('/')).map(|name| format!("{prefix}{name}")).collect()
+    }
 }
 
 impl World {
@@ -39,53 +47,44 @@ impl World {
 
     /// Everything from the config to the open port; false if it ended on the way.
     fn begin(&mut self, argv: &[String], pid: u32, log: &mut Vec<String>) -> bool {
-        let asked = match self.read_command_line(argv) {
-            Ok(asked) => asked,
-            Err(line) => {
-                log.push(self.stamp(pid, 'C', &line));
-                self.refused(pid, "", argv, "cannot read its config file");
-                return false;
-            }
-        };
-        let config = match self.parse_config(&asked.config) {
+        let file = config_file(argv, &self.home);
+        let config = match self.read_config(argv, file.as_deref()) {
             Ok(config) => config,
-            Err(lines) => {
+            Err(mut lines) => {
+                // The only complaint that goes through the log: all others go to standard error.
+                if let [line] = lines.as_mut_slice() {
+                    *line = self.stamp(pid, 'C', &format!("# {line}"));
+                }
                 log.extend(lines);
-                self.refused(pid, "", argv, "error in its config");
+                self.refused(pid, file.as_deref(), argv, "its config was refused");
                 return false;
             }
         };
+        let port = config.port;
         let mut say = vec![
             ('C', String::from("* oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo")),
             ('C', format!("* Redis version={VERSION}, bits=64, commit=00000000, modified=0, pid={pid}, just started")),
             ('C', configured(argv)),
-            ('M', format!("* Running mode=standalone, port={}.", config.port)),
+            ('M', format!("* Running mode=standalone, port={port}.")),
         ];
-        let taken = self.processes.iter().any(|process| process.is_running() && process.port == config.port);
-        if taken {
-            let port = config.port;
-            say.push((
-                'M',
-                format!(
-                    "# Warning: Could not create server TCP listening socket *:{port}: bind: Address already in use"
-                ),
-            ));
+        if self.processes.iter().any(|process| process.is_running() && process.port == port) {
+            let reason = "bind: Address already in use";
+            say.push(('M', format!("# Warning: Could not create server TCP listening socket *:{port}: {reason}")));
             say.push(('M', format!("# Failed listening on port {port} (tcp), aborting.")));
             log.extend(say.into_iter().map(|(role, line)| self.stamp(pid, role, &line)));
-            let name = self.slot_name(config.port, &asked);
-            self.refused(pid, &name, argv, "port in use");
+            self.refused(pid, file.as_deref(), argv, "port in use");
             return false;
         }
         say.push(('M', String::from("* Server initialized")));
-        let at = self.slot_for(config.port, &asked);
-        let logfile = logfile(&asked.config);
+        let at = self.slot_for(port, file.as_deref());
         let process = &mut self.processes[at];
         process.pid = pid;
-        process.port = config.port;
+        process.port = port;
         process.argv = argv.to_vec();
-        process.config_file = asked.config_file;
-        process.dir = working_dir(&asked.config, &self.home);
-        process.logfile = logfile.map(|path| disk::resolve(&process.dir, &path));
+        process.config_file = file;
+        process.dir = disk::resolve("", &config.text("dir").lossy());
+        process.logfile = Some(config.text("logfile").lossy().into_owned()).filter(|path| !path.is_empty());
+        process.logfile = process.logfile.as_ref().map(|path| disk::resolve(&process.dir, path));
         process.started_at = self.now;
         process.next_client = 2;
         let first = self.history.last();
@@ -100,6 +99,34 @@ impl World {
             log.extend(lines);
         }
         true
+    }
+
+    /// Err: what redis-server prints.
+    fn read_config(&self, argv: &[String], config_file: Option<&str>) -> Result<Config, Vec<String>> {
+        let mut argv = argv.to_vec();
+        if let Some(path) = config_file {
+            // Redis remembers and names the file by its full path.
+            argv[0] = format!("/{path}");
+        }
+        let mut config = file::from_args(&argv, &Files { disk: &self.disk, home: &self.home })?;
+        config.start_in(&format!("/{}", self.home));
+        let dir = disk::resolve("", &config.text("dir").lossy());
+        if self.disk.is_dir(&dir) { Ok(config) } else { Err(self.no_such_dir(&argv, config_file)) }
+    }
+
+    /// The complaint about a `dir` that is not there, with the line that names it.
+    fn no_such_dir(&self, argv: &[String], config_file: Option<&str>) -> Vec<String> {
+        let text = config_file.and_then(|path| self.disk.read(path).ok()).unwrap_or_default();
+        let text = format!("{}\n{}", String::from_utf8_lossy(text), argv.join(" ").replace("--", "\n"));
+        let lines = text.lines().map(str::trim).enumerate();
+        let (number, line) = lines.filter(|(_, line)| is_setting(line, "dir")).last().unwrap_or_default();
+        vec![
+            String::new(),
+            format!("*** FATAL CONFIG FILE ERROR (Redis {VERSION}) ***"),
+            format!("Reading the configuration file, at line {}", number + 1),
+            format!(">>> '{line}'"),
+            String::from("No such file or directory"),
+        ]
     }
 
     /// Puts a fresh instance into the process and lets it load its data.
@@ -117,80 +144,26 @@ impl World {
         self.absorb(at, None, out);
     }
 
-    fn read_command_line(&self, argv: &[String]) -> Result<Asked, String> {
-        let (file, options) = match argv.split_first() {
-            Some((first, rest)) if !first.starts_with('-') => (Some(first), rest),
-            _ => (None, argv),
-        };
-        let mut config = String::new();
-        let config_file = file.map(|file| disk::resolve(&self.home, file));
-        if let Some(path) = &config_file {
-            let text = self
-                .disk
-                .read(path)
-                .map_err(|error| format!("# Fatal error, can't open config file '/{path}': {error}"))?;
-            config = String::from_utf8_lossy(text).into_owned();
-        }
-        if !options.is_empty() {
-            config.push('\n');
-            config.push_str(&option_lines(options));
-        }
-        Ok(Asked { config_file, config })
-    }
-
-    /// Err: what goes to standard error.
-    fn parse_config(&self, text: &str) -> Result<Config, Vec<String>> {
-        let mut config = Config::default();
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let words = quote::split(line.as_bytes()).unwrap_or_default();
-            let fault = match words.first().map(|word| word.to_ascii_lowercase()).as_deref() {
-                Some(b"port") if words.len() == 2 => match words[1].lossy().parse() {
-                    Ok(port) => {
-                        config.port = port;
-                        None
-                    }
-                    Err(_) => Some("argument couldn't be parsed into an integer"),
-                },
-                Some(b"dir") if words.len() == 2 => {
-                    let dir = disk::resolve(&self.home, &words[1].lossy());
-                    (!self.disk.is_dir(&dir)).then_some("No such file or directory")
-                }
-                Some(_) if words.len() > 1 => None,
-                _ => Some("Bad directive or wrong number of arguments"),
-            };
-            if let Some(fault) = fault {
-                return Err(vec![
-                    String::new(),
-                    format!("*** FATAL CONFIG FILE ERROR (Redis {VERSION}) ***"),
-                    format!("Reading the configuration file, at line {}", number + 1),
-                    format!(">>> '{line}'"),
-                    fault.to_owned(),
-                ]);
-            }
-        }
-        Ok(config)
-    }
-
     // -- slots -------------------------------------------------------------------------------------------------------
 
     /// The slot that a process with this config file or port belongs into; a new one if there is none.
-    fn slot_for(&mut self, port: u16, asked: &Asked) -> usize {
-        if let Some(at) = self.known_slot(port, asked) {
+    fn slot_for(&mut self, port: u16, file: Option<&str>) -> usize {
+        if let Some(at) = self.known_slot(port, file) {
             return at;
         }
-        let name = self.slot_name(port, asked);
-        self.processes.push(Process::new(&name, port, asked.config_file.clone(), &self.home));
+        let stem = file.and_then(|path| path.rsplit('/').next()?.split('.').next());
+        let mut name = stem.map_or_else(|| format!("redis-{port}"), str::to_owned);
+        if self.processes.iter().any(|process| process.name == name) {
+            name = format!("{name}-{port}");
+        }
+        self.processes.push(Process::new(&name, port, file.map(str::to_owned), &self.home));
         self.processes.len() - 1
     }
 
     /// The slot with the same config file, else with the same port, among those whose process is not running.
-    fn known_slot(&self, port: u16, asked: &Asked) -> Option<usize> {
+    fn known_slot(&self, port: u16, file: Option<&str>) -> Option<usize> {
         let mut free = self.processes.iter().enumerate().filter(|(_, process)| !process.is_running());
-        let same_file = |process: &Process| asked.config_file.is_some() && process.config_file == asked.config_file;
+        let same_file = |process: &Process| file.is_some() && process.config_file.as_deref() == file;
         free.clone()
             .find(|(_, process)| same_file(process) && process.port == port)
             .or_else(|| free.clone().find(|(_, process)| same_file(process)))
@@ -198,31 +171,16 @@ impl World {
             .map(|(at, _)| at)
     }
 
-    /// The lesson's name of the slot, or one made of the config file's name or the port.
-    fn slot_name(&self, port: u16, asked: &Asked) -> String {
-        if let Some(at) = self.known_slot(port, asked) {
-            return self.processes[at].name.clone();
-        }
-        let stem = asked.config_file.as_ref().and_then(|path| path.rsplit('/').next()?.split('.').next());
-        let name = stem.map_or_else(|| format!("redis-{port}"), str::to_owned);
-        if self.processes.iter().any(|process| process.name == name) { format!("{name}-{port}") } else { name }
-    }
-
-    /// Notes a process that ended before it began. It gets a slot only if it has one to itself.
-    fn refused(&mut self, pid: u32, name: &str, argv: &[String], why: &str) {
-        let file = argv.first().filter(|first| !first.starts_with('-')).map(|file| disk::resolve(&self.home, file));
-        let slot = self.processes.iter_mut().find(|process| {
-            !process.is_running() && (process.name == name || (file.is_some() && process.config_file == file))
+    /// Notes a process that ended before it began, in the slot of its config file if nothing runs there.
+    fn refused(&mut self, pid: u32, file: Option<&str>, argv: &[String], why: &str) {
+        let mut free = self.processes.iter_mut().filter(|process| !process.is_running());
+        let slot = free.find(|process| file.is_some() && process.config_file.as_deref() == file);
+        let name = slot.map_or_else(String::new, |process| {
+            process.state = State::Failed;
+            process.pid = pid;
+            process.argv = argv.to_vec();
+            process.name.clone()
         });
-        let name = slot.map_or_else(
-            || name.to_owned(),
-            |process| {
-                process.state = State::Failed;
-                process.pid = pid;
-                process.argv = argv.to_vec();
-                process.name.clone()
-            },
-        );
         self.note(&name, What::Process { pid, state: State::Failed, how: why.to_owned() });
     }
 
@@ -276,43 +234,21 @@ fn configured(argv: &[String]) -> String {
     }
 }
 
-/// `--port 6380 --save ""` as lines of a config file.
-fn option_lines(options: &[String]) -> String {
-    let mut text = String::new();
-    for (at, option) in options.iter().enumerate() {
-        if let Some(name) = option.strip_prefix("--") {
-            if at > 0 {
-                text.push('\n');
-            }
-            text.push_str(name);
-        } else {
-            text.push(' ');
-            text.push_str(&quote::repr(option.as_bytes()));
-        }
-    }
-    text.push('\n');
-    text
+/// The full path of the config file on a command line.
+fn config_file(argv: &[String], home: &str) -> Option<String> {
+    argv.first().filter(|first| !first.starts_with('-')).map(|file| disk::resolve(home, file))
 }
 
-/// The last value that a config text gives to a directive with one argument.
-fn setting(config: &str, name: &str) -> Option<String> {
-    let mut lines = config.lines().rev().filter_map(|line| {
-        let words: Vec<Bytes> = quote::split(line.trim().as_bytes()).ok()?;
-        match words.as_slice() {
-            [word, value] if word.eq_ignore_ascii_case(name.as_bytes()) => Some(value.lossy().into_owned()),
-            _ => None,
-        }
-    });
-    lines.next()
+fn is_setting(line: &str, name: &str) -> bool {
+    line.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case(name))
 }
 
-/// Where a server with this config works: `dir`, from the shell's directory. A full path.
+/// Where a server with this config file works, before anybody has parsed it: `dir`, from the shell's directory.
 pub(super) fn working_dir(config: &str, home: &str) -> String {
-    setting(config, "dir").map_or_else(|| home.to_owned(), |dir| disk::resolve(home, &dir))
-}
-
-fn logfile(config: &str) -> Option<String> {
-    setting(config, "logfile").filter(|path| !path.is_empty())
+    let words =
+        config.lines().rev().find(|line| is_setting(line, "dir")).and_then(|line| quote::split(line.as_bytes()).ok());
+    let dir: Option<Bytes> = words.and_then(|words| words.into_iter().nth(1));
+    dir.map_or_else(|| home.to_owned(), |dir| disk::resolve(home, &dir.lossy()))
 }
 
 /// A moment as Redis writes it into its log, in UTC: `01 Jan 2030 09:00:00.000`.
@@ -349,12 +285,5 @@ mod tests {
         ] {
             assert_eq!(date(Millis(millis)), text);
         }
-    }
-
-    #[test]
-    fn options_become_lines_of_the_config() {
-        let options = ["--port", "6380", "--save", "", "--save", "60", "1"].map(String::from);
-        assert_eq!(option_lines(&options), "port \"6380\"\nsave \"\"\nsave \"60\" \"1\"\n");
-        assert_eq!(setting(&option_lines(&options), "PORT").as_deref(), Some("6380"));
     }
 }

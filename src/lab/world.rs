@@ -365,11 +365,12 @@ impl World {
     pub(super) fn step(&mut self, at: usize, input: Input) -> Outbox {
         let mut out = Outbox::new();
         let process = &mut self.processes[at];
-        process.stirred();
         if let Some(instance) = &mut process.instance {
-            let mut view = disk::From { disk: &mut self.disk, dir: &process.dir };
+            // Paths that the engine hands out are full ones: its config knows the directory.
+            let mut view = disk::From { disk: &mut self.disk, dir: "" };
             instance.step(&mut Env { now: self.now, rng: &mut self.rng, disk: &mut view }, input, &mut out);
         }
+        process.stirred();
         out
     }
 
