@@ -1,6 +1,6 @@
 //! Hashes: fields with values under one key.
 
-use super::sample;
+use super::{sample, scan};
 use crate::base::{Bytes, float};
 use crate::engine::call::Call;
 use crate::engine::command::{Command, DENYOOM, FAST, ONE_KEY, Outcome, READONLY, WRITE};
@@ -143,6 +143,16 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(N), N fields returned",
         tips: ANY_OUTPUT,
         run: hrandfield,
+        ..READER
+    },
+    Command {
+        name: "HSCAN",
+        syntax: "key cursor [MATCH pattern] [COUNT count]",
+        summary: "Walk over the fields of a hash, some at a time.",
+        since: "2.8.0",
+        complexity: "O(1) for each call, O(N) for all of them, N elements",
+        tips: ANY_OUTPUT,
+        run: hscan,
         ..READER
     },
 ];
@@ -298,4 +308,22 @@ fn hrandfield(call: &mut Call) -> Outcome {
         return Ok(Reply::Array(pairs.map(|(field, _)| Reply::Bulk(field.clone())).collect()));
     }
     Ok(sample::pairs_reply(pairs.map(|(f, v)| (Reply::Bulk(f.clone()), Reply::Bulk(v.clone()))), protocol))
+}
+
+fn hscan(call: &mut Call) -> Outcome {
+    let (key, cursor) = (&call.args[1], scan::cursor(&call.args[2])?);
+    let options = scan::Options::parse(&call.args[3..], false)?;
+    let Some(hash) = call.read::<Hash>(key)? else { return Ok(scan::nothing()) };
+    let mut found = Vec::new();
+    let next = options.walk(cursor, |at| {
+        let mut visited = 0;
+        let next = hash.scan(at, |field, value| {
+            visited += 1;
+            if options.matches(field) {
+                found.extend([Reply::Bulk(field.clone()), Reply::Bulk(value.clone())]);
+            }
+        });
+        (next, visited)
+    });
+    Ok(scan::reply(next, found))
 }

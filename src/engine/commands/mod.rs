@@ -16,6 +16,7 @@ pub mod sample;
 pub mod set;
 pub mod stream;
 pub mod string;
+pub mod zset;
 
 use super::command::Command;
 use super::refusal::Refusal;
@@ -36,6 +37,7 @@ pub const FAMILIES: &[&[Command]] = &[
     stream::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
+    zset::COMMANDS,
     hash::COMMANDS,
 ];
 

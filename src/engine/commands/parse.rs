@@ -34,6 +34,18 @@ pub fn counted_keys<'a>(call: &Call<'a>, index: usize, behind: usize) -> Result<
     }
 }
 
+/// `[COUNT count]` at the end, from argument `index` on; 1 without it.
+pub fn count_option(call: &Call, index: usize) -> Result<usize, Refusal> {
+    if index == call.args.len() {
+        return Ok(1);
+    }
+    if !call.is(index, "COUNT") || index + 1 == call.args.len() {
+        return Err(refusal::SYNTAX);
+    }
+    let count = at_least(call, index + 1, 1, "ERR count should be greater than 0")?;
+    if index + 2 == call.args.len() { Ok(count as usize) } else { Err(refusal::SYNTAX) }
+}
+
 /// `[LIMIT limit]` from argument `index` on: how much to count at most.
 pub fn limit_option(call: &Call, index: usize) -> Result<usize, Refusal> {
     let mut limit = 0;

@@ -1,6 +1,6 @@
 //! Sets: members without order, and what sets have in common.
 
-use super::{parse, sample};
+use super::{parse, sample, scan};
 use crate::base::{Bytes, Rng};
 use crate::engine::call::Call;
 use crate::engine::command::{ALL_KEYS, Command, DENYOOM, FAST, Keys, ONE_KEY, Outcome, READONLY, TWO_KEYS, WRITE};
@@ -154,6 +154,16 @@ pub const COMMANDS: &[Command] = &[
         run: sdiffstore,
         ..STORER
     },
+    Command {
+        name: "SSCAN",
+        syntax: "key cursor [MATCH pattern] [COUNT count]",
+        summary: "Walk over the members of a set, some at a time.",
+        since: "2.8.0",
+        complexity: "O(1) for each call, O(N) for all of them, N elements",
+        tips: ANY_OUTPUT,
+        run: sscan,
+        ..READER
+    },
 ];
 
 // -- one set ---------------------------------------------------------------------------------------------------------
@@ -281,6 +291,24 @@ fn srandmember(call: &mut Call) -> Outcome {
     let set = call.peek::<Set>(key);
     let mut members = picks.into_iter().filter_map(|at| set?.nth(at)).map(Reply::Bulk);
     Ok(if count.is_some() { Reply::Array(members.collect()) } else { members.next().unwrap_or(Reply::Nil) })
+}
+
+fn sscan(call: &mut Call) -> Outcome {
+    let (key, cursor) = (&call.args[1], scan::cursor(&call.args[2])?);
+    let options = scan::Options::parse(&call.args[3..], false)?;
+    let Some(set) = call.read::<Set>(key)? else { return Ok(scan::nothing()) };
+    let mut found = Vec::new();
+    let next = options.walk(cursor, |at| {
+        let mut visited = 0;
+        let next = set.scan(at, |member| {
+            visited += 1;
+            if options.matches(&member) {
+                found.push(Reply::Bulk(member));
+            }
+        });
+        (next, visited)
+    });
+    Ok(scan::reply(next, found))
 }
 
 // -- several sets ----------------------------------------------------------------------------------------------------

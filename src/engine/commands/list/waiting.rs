@@ -64,17 +64,7 @@ pub fn blmpop(call: &mut Call) -> Outcome {
 fn many_arguments<'a>(call: &Call<'a>, at: usize) -> Result<(&'a [Bytes], End, usize), Refusal> {
     let (keys, at) = parse::counted_keys(call, at, 1)?;
     let end = End::named(&call.args[at]).ok_or(refusal::SYNTAX)?;
-    let count = match call.args.len() - at {
-        1 => 1,
-        3 if call.is(at + 1, "COUNT") => parse::at_least(call, at + 2, 1, "ERR count should be greater than 0")?,
-        // A second COUNT is a mistake, but the first one is read before that is seen.
-        4.. if call.is(at + 1, "COUNT") => {
-            parse::at_least(call, at + 2, 1, "ERR count should be greater than 0")?;
-            return Err(refusal::SYNTAX);
-        }
-        _ => return Err(refusal::SYNTAX),
-    };
-    Ok((keys, end, count as usize))
+    Ok((keys, end, parse::count_option(call, at + 1)?))
 }
 
 fn pop_many(call: &mut Call, keys: &[Bytes], end: End, count: usize) -> Result<Option<Reply>, Refusal> {

@@ -24,13 +24,25 @@ enum Form {
 }
 
 /// The order of a sorted set: by score, then byte by byte.
-fn order(a: (f64, &[u8]), b: (f64, &[u8])) -> Ordering {
+pub fn order(a: (f64, &[u8]), b: (f64, &[u8])) -> Ordering {
     a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then_with(|| a.1.cmp(b.1))
 }
 
 impl Zset {
     pub fn new(seed: HashSeed) -> Zset {
         Zset(Form::Small(Vec::new(), seed))
+    }
+
+    /// A sorted set of `members`, which stand in order and are different, in the encoding that suits it.
+    pub fn build(members: Vec<(Bytes, f64)>, seed: HashSeed, limits: &Limits) -> Zset {
+        let longest = members.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let count = members.len();
+        // A listpack keeps whole numbers as integers, which have no negative zero.
+        let fits = count <= limits.zset_max_listpack_entries && longest <= limits.zset_max_listpack_value;
+        let members = if fits { members.into_iter().map(|(name, s)| (name, s + 0.0)).collect() } else { members };
+        let mut zset = Zset(Form::Small(members, seed));
+        zset.expect(count, longest, limits);
+        zset
     }
 
     /// Chooses the encoding for about `expected` members in all, the longest of `longest` bytes.
@@ -203,18 +215,6 @@ impl Zset {
             }
             Form::Large { scores, .. } => scores.scan(cursor, |name, score| visit(name, *score)),
         }
-    }
-
-    /// Back to the small form if it fits: for results of set operations, which are built large.
-    pub fn into_small_if_fits(self, limits: &Limits) -> Zset {
-        let Form::Large { scores, order } = &self.0 else { return self };
-        let fits = scores.len() <= limits.zset_max_listpack_entries
-            && scores.keys().all(|name| name.len() <= limits.zset_max_listpack_value);
-        if !fits {
-            return self;
-        }
-        let members = order.iter_from(0).map(|(name, score)| (name.clone(), score + 0.0)).collect();
-        Zset(Form::Small(members, scores.seed()))
     }
 
     fn make_large(&mut self) {

@@ -1,0 +1,655 @@
+//! Sorted sets: members with scores, in order.
+//!
+//! Reading and removing ranges is in `range`, popping (and waiting for a member) in `pop`, unions and their kin in `combine`.
+
+mod combine;
+mod pop;
+mod range;
+
+use super::{sample, scan};
+use crate::base::{Bytes, float};
+use crate::engine::call::Call;
+use crate::engine::command::{BLOCKING, Command, DENYOOM, FAST, Keys, ONE_KEY, Outcome, READONLY, TWO_KEYS, WRITE};
+use crate::engine::notify::Class;
+use crate::engine::refusal::{self, Refusal};
+use crate::engine::value::Zset;
+use crate::resp::Reply;
+
+const READER: Command = Command { flags: READONLY, keys: ONE_KEY, ..Command::SORTED_SET };
+const FAST_READER: Command = Command { flags: READONLY.with(FAST), ..READER };
+const PUSHER: Command = Command { flags: WRITE.with(DENYOOM).with(FAST), ..READER };
+const STORER: Command =
+    Command { flags: WRITE.with(DENYOOM), keys: Keys::Counted { count: 2, dest: Some(1) }, ..READER };
+const COUNTED: Keys = Keys::Counted { count: 1, dest: None };
+const ALL_BUT_TIMEOUT: Keys = Keys::Range { first: 1, last: -2, step: 1 };
+const ANY_OUTPUT: &[&str] = &["nondeterministic_output"];
+
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "ZADD",
+        syntax: "key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
+        summary: "Add members with their scores, or change their scores.",
+        since: "1.2.0",
+        complexity: "O(log(N)) for each member, N members in the sorted set",
+        run: zadd,
+        ..PUSHER
+    },
+    Command {
+        name: "ZINCRBY",
+        syntax: "key increment member",
+        summary: "Add to a member's score; a missing one counts as 0.",
+        since: "1.2.0",
+        complexity: "O(log(N)), N members in the sorted set",
+        run: zincrby,
+        ..PUSHER
+    },
+    Command {
+        name: "ZREM",
+        syntax: "key member [member ...]",
+        summary: "Remove members; the key goes with its last member.",
+        since: "1.2.0",
+        complexity: "O(M*log(N)), N members in the sorted set, M to remove",
+        flags: WRITE.with(FAST),
+        run: zrem,
+        ..READER
+    },
+    Command {
+        name: "ZSCORE",
+        syntax: "key member",
+        summary: "Read a member's score.",
+        since: "1.2.0",
+        complexity: "O(1)",
+        run: zscore,
+        ..FAST_READER
+    },
+    Command {
+        name: "ZMSCORE",
+        syntax: "key member [member ...]",
+        summary: "Read the scores of several members.",
+        since: "6.2.0",
+        complexity: "O(N), N members asked for",
+        run: zmscore,
+        ..FAST_READER
+    },
+    Command {
+        name: "ZCARD",
+        syntax: "key",
+        summary: "Count the members of a sorted set.",
+        since: "1.2.0",
+        complexity: "O(1)",
+        run: zcard,
+        ..FAST_READER
+    },
+    Command {
+        name: "ZCOUNT",
+        syntax: "key min max",
+        summary: "Count the members with scores in a range.",
+        since: "2.0.0",
+        complexity: "O(log(N)), N members in the sorted set",
+        run: range::zcount,
+        ..FAST_READER
+    },
+    Command {
+        name: "ZLEXCOUNT",
+        syntax: "key min max",
+        summary: "Count the members in a range of texts, where all scores are equal.",
+        since: "2.8.9",
+        complexity: "O(log(N)), N members in the sorted set",
+        run: range::zlexcount,
+        ..FAST_READER
+    },
+    Command {
+        name: "ZRANK",
+        syntax: "key member [WITHSCORE]",
+        summary: "Tell how many members stand before one, lowest score first.",
+        since: "2.0.0",
+        complexity: "O(log(N)), N members in the sorted set",
+        run: zrank,
+        ..FAST_READER
+    },
+    Command {
+        name: "ZREVRANK",
+        syntax: "key member [WITHSCORE]",
+        summary: "Tell how many members stand before one, highest score first.",
+        since: "2.0.0",
+        complexity: "O(log(N)), N members in the sorted set",
+        run: zrevrank,
+        ..FAST_READER
+    },
+    Command {
+        name: "ZRANGE",
+        syntax: "key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
+        summary: "Read the members in a range of ranks, scores or texts.",
+        since: "1.2.0",
+        complexity: "O(log(N)+M), N members in the sorted set, M returned",
+        run: range::zrange,
+        ..READER
+    },
+    Command {
+        name: "ZREVRANGE",
+        syntax: "key start stop [WITHSCORES]",
+        summary: "Read the members in a range of ranks, highest score first. ZRANGE ... REV does the same.",
+        since: "1.2.0",
+        complexity: "O(log(N)+M), N members in the sorted set, M returned",
+        run: range::zrevrange,
+        ..READER
+    },
+    Command {
+        name: "ZRANGEBYSCORE",
+        syntax: "key min max [WITHSCORES] [LIMIT offset count]",
+        summary: "Read the members with scores in a range. ZRANGE ... BYSCORE does the same.",
+        since: "1.0.5",
+        complexity: "O(log(N)+M), N members in the sorted set, M returned",
+        run: range::zrangebyscore,
+        ..READER
+    },
+    Command {
+        name: "ZREVRANGEBYSCORE",
+        syntax: "key max min [WITHSCORES] [LIMIT offset count]",
+        summary: "Read the members with scores in a range, highest first. ZRANGE ... BYSCORE REV does the same.",
+        since: "2.2.0",
+        complexity: "O(log(N)+M), N members in the sorted set, M returned",
+        run: range::zrevrangebyscore,
+        ..READER
+    },
+    Command {
+        name: "ZRANGEBYLEX",
+        syntax: "key min max [LIMIT offset count]",
+        summary: "Read the members in a range of texts, where all scores are equal. ZRANGE ... BYLEX does the same.",
+        since: "2.8.9",
+        complexity: "O(log(N)+M), N members in the sorted set, M returned",
+        run: range::zrangebylex,
+        ..READER
+    },
+    Command {
+        name: "ZREVRANGEBYLEX",
+        syntax: "key max min [LIMIT offset count]",
+        summary: "Read the members in a range of texts, last first. ZRANGE ... BYLEX REV does the same.",
+        since: "2.8.9",
+        complexity: "O(log(N)+M), N members in the sorted set, M returned",
+        run: range::zrevrangebylex,
+        ..READER
+    },
+    Command {
+        name: "ZRANGESTORE",
+        syntax: "dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]",
+        summary: "Store the members in a range of ranks, scores or texts as a sorted set.",
+        since: "6.2.0",
+        complexity: "O(log(N)+M), N members in the sorted set, M stored",
+        flags: WRITE.with(DENYOOM),
+        keys: TWO_KEYS,
+        run: range::zrangestore,
+        ..READER
+    },
+    Command {
+        name: "ZREMRANGEBYRANK",
+        syntax: "key start stop",
+        summary: "Remove the members in a range of ranks.",
+        since: "2.0.0",
+        complexity: "O(log(N)+M), N members in the sorted set, M removed",
+        flags: WRITE,
+        run: range::zremrangebyrank,
+        ..READER
+    },
+    Command {
+        name: "ZREMRANGEBYSCORE",
+        syntax: "key min max",
+        summary: "Remove the members with scores in a range.",
+        since: "1.2.0",
+        complexity: "O(log(N)+M), N members in the sorted set, M removed",
+        flags: WRITE,
+        run: range::zremrangebyscore,
+        ..READER
+    },
+    Command {
+        name: "ZREMRANGEBYLEX",
+        syntax: "key min max",
+        summary: "Remove the members in a range of texts, where all scores are equal.",
+        since: "2.8.9",
+        complexity: "O(log(N)+M), N members in the sorted set, M removed",
+        flags: WRITE,
+        run: range::zremrangebylex,
+        ..READER
+    },
+    Command {
+        name: "ZPOPMIN",
+        syntax: "key [count]",
+        summary: "Take out the members with the lowest scores.",
+        since: "5.0.0",
+        complexity: "O(log(N)*M), N members in the sorted set, M returned",
+        flags: WRITE.with(FAST),
+        run: pop::zpopmin,
+        ..READER
+    },
+    Command {
+        name: "ZPOPMAX",
+        syntax: "key [count]",
+        summary: "Take out the members with the highest scores.",
+        since: "5.0.0",
+        complexity: "O(log(N)*M), N members in the sorted set, M returned",
+        flags: WRITE.with(FAST),
+        run: pop::zpopmax,
+        ..READER
+    },
+    Command {
+        name: "ZMPOP",
+        syntax: "numkeys key [key ...] <MIN | MAX> [COUNT count]",
+        summary: "Take members out of the first sorted set of several that has any.",
+        since: "7.0.0",
+        complexity: "O(K)+O(M*log(N)), K keys, N members in the sorted set, M returned",
+        flags: WRITE,
+        keys: COUNTED,
+        run: pop::zmpop,
+        ..READER
+    },
+    Command {
+        name: "BZPOPMIN",
+        syntax: "key [key ...] timeout",
+        summary: "Take out the lowest member of the first sorted set that has one; wait if none has.",
+        since: "5.0.0",
+        complexity: "O(log(N)), N members in the sorted set",
+        flags: WRITE.with(FAST).with(BLOCKING),
+        keys: ALL_BUT_TIMEOUT,
+        run: pop::bzpopmin,
+        ..READER
+    },
+    Command {
+        name: "BZPOPMAX",
+        syntax: "key [key ...] timeout",
+        summary: "Take out the highest member of the first sorted set that has one; wait if none has.",
+        since: "5.0.0",
+        complexity: "O(log(N)), N members in the sorted set",
+        flags: WRITE.with(FAST).with(BLOCKING),
+        keys: ALL_BUT_TIMEOUT,
+        run: pop::bzpopmax,
+        ..READER
+    },
+    Command {
+        name: "BZMPOP",
+        syntax: "timeout numkeys key [key ...] <MIN | MAX> [COUNT count]",
+        summary: "Take members out of the first sorted set of several that has any; wait if none has.",
+        since: "7.0.0",
+        complexity: "O(K)+O(M*log(N)), K keys, N members in the sorted set, M returned",
+        flags: WRITE.with(BLOCKING),
+        keys: Keys::Counted { count: 2, dest: None },
+        run: pop::bzmpop,
+        ..READER
+    },
+    Command {
+        name: "ZRANDMEMBER",
+        syntax: "key [count [WITHSCORES]]",
+        summary: "Read random members; a negative count allows repeats.",
+        since: "6.2.0",
+        complexity: "O(N), N members returned",
+        tips: ANY_OUTPUT,
+        run: zrandmember,
+        ..READER
+    },
+    Command {
+        name: "ZUNION",
+        syntax: "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>] [WITHSCORES]",
+        summary: "List the members that any of the sorted sets has, their scores combined.",
+        since: "6.2.0",
+        complexity: "O(N)+O(M*log(M)), N members in all sorted sets, M in the result",
+        keys: COUNTED,
+        run: combine::zunion,
+        ..READER
+    },
+    Command {
+        name: "ZINTER",
+        syntax: "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>] [WITHSCORES]",
+        summary: "List the members that all sorted sets have, their scores combined.",
+        since: "6.2.0",
+        complexity: "O(N*K)+O(M*log(M)), N members in the smallest, K sorted sets, M in the result",
+        keys: COUNTED,
+        run: combine::zinter,
+        ..READER
+    },
+    Command {
+        name: "ZINTERCARD",
+        syntax: "numkeys key [key ...] [LIMIT limit]",
+        summary: "Count the members that all sorted sets have, up to a limit.",
+        since: "7.0.0",
+        complexity: "O(N*K), N members in the smallest, K sorted sets",
+        keys: COUNTED,
+        run: combine::zintercard,
+        ..READER
+    },
+    Command {
+        name: "ZDIFF",
+        syntax: "numkeys key [key ...] [WITHSCORES]",
+        summary: "List the members of the first sorted set that no other has.",
+        since: "6.2.0",
+        complexity: "O(L+(N-K)*log(N)), L members in all sorted sets, N in the first, K in the result",
+        keys: COUNTED,
+        run: combine::zdiff,
+        ..READER
+    },
+    Command {
+        name: "ZUNIONSTORE",
+        syntax: "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>]",
+        summary: "Store the members that any of the sorted sets has, their scores combined.",
+        since: "2.0.0",
+        complexity: "O(N)+O(M*log(M)), N members in all sorted sets, M in the result",
+        run: combine::zunionstore,
+        ..STORER
+    },
+    Command {
+        name: "ZINTERSTORE",
+        syntax: "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>]",
+        summary: "Store the members that all sorted sets have, their scores combined.",
+        since: "2.0.0",
+        complexity: "O(N*K)+O(M*log(M)), N members in the smallest, K sorted sets, M in the result",
+        run: combine::zinterstore,
+        ..STORER
+    },
+    Command {
+        name: "ZDIFFSTORE",
+        syntax: "destination numkeys key [key ...]",
+        summary: "Store the members of the first sorted set that no other has.",
+        since: "6.2.0",
+        complexity: "O(L+(N-K)*log(N)), L members in all sorted sets, N in the first, K in the result",
+        run: combine::zdiffstore,
+        ..STORER
+    },
+    Command {
+        name: "ZSCAN",
+        syntax: "key cursor [MATCH pattern] [COUNT count]",
+        summary: "Walk over the members of a sorted set, some at a time.",
+        since: "2.8.0",
+        complexity: "O(1) for each call, O(N) for all of them, N elements",
+        tips: ANY_OUTPUT,
+        run: zscan,
+        ..READER
+    },
+];
+
+// -- adding ----------------------------------------------------------------------------------------------------------
+
+/// What ZADD's options ask for.
+#[derive(Clone, Copy, Default)]
+struct Adding {
+    only_new: bool,
+    only_existing: bool,
+    only_greater: bool,
+    only_less: bool,
+    count_changed: bool,
+    increment: bool,
+}
+
+/// What became of one member.
+enum Added {
+    New(f64),
+    Moved(f64),
+    /// It had that score already.
+    Same(f64),
+    /// The options forbid it.
+    Refused,
+}
+
+fn zadd(call: &mut Call) -> Outcome {
+    let mut how = Adding::default();
+    let mut first = 2;
+    while let Some(word) = call.args.get(first) {
+        match word.to_ascii_lowercase().as_slice() {
+            b"nx" => how.only_new = true,
+            b"xx" => how.only_existing = true,
+            b"gt" => how.only_greater = true,
+            b"lt" => how.only_less = true,
+            b"ch" => how.count_changed = true,
+            b"incr" => how.increment = true,
+            _ => break,
+        }
+        first += 1;
+    }
+    add(call, first, how)
+}
+
+fn zincrby(call: &mut Call) -> Outcome {
+    add(call, 2, Adding { increment: true, ..Adding::default() })
+}
+
+fn add(call: &mut Call, first: usize, how: Adding) -> Outcome {
+    let (key, pairs) = (&call.args[1], &call.args[first..]);
+    if pairs.is_empty() || pairs.len() % 2 == 1 {
+        return Err(refusal::SYNTAX);
+    }
+    check(how, pairs.len() / 2)?;
+    let scores: Vec<f64> = pairs.iter().step_by(2).map(|text| score(text)).collect::<Result<_, _>>()?;
+    let (limits, seed) = (call.limits(), call.seed());
+    let members = pairs.iter().skip(1).step_by(2);
+    let existing = call.write::<Zset>(key)?;
+    let zset = match existing {
+        None if how.only_existing => return Ok(if how.increment { Reply::Nil } else { Reply::Int(0) }),
+        None => {
+            let zset = call.write_or_insert(key, || Zset::new(seed))?;
+            zset.expect(scores.len(), pairs[1].len(), &limits);
+            zset
+        }
+        Some(_) => {
+            let zset = call.write_or_insert(key, || Zset::new(seed))?;
+            zset.expect(scores.len(), 0, &limits);
+            zset
+        }
+    };
+    let (mut new, mut moved, mut last) = (0, 0, Reply::Nil);
+    for (member, score) in members.zip(scores) {
+        last = match add_one(zset, member, score, how, &limits)? {
+            Added::New(score) => {
+                new += 1;
+                Reply::Double(score)
+            }
+            Added::Moved(score) => {
+                moved += 1;
+                Reply::Double(score)
+            }
+            Added::Same(score) => Reply::Double(score),
+            Added::Refused => continue,
+        };
+    }
+    if new + moved > 0 {
+        call.changed(Class::Zset, if how.increment { "zincr" } else { "zadd" }, key);
+        call.dirty(new + moved - 1);
+    }
+    if how.increment {
+        return Ok(last);
+    }
+    Ok(Reply::from(if how.count_changed { new + moved } else { new }))
+}
+
+/// Options that contradict each other.
+fn check(how: Adding, pairs: usize) -> Result<(), Refusal> {
+    if how.only_new && how.only_existing {
+        return Err(Refusal::new("ERR XX and NX options at the same time are not compatible"));
+    }
+    if (how.only_new && (how.only_greater || how.only_less)) || (how.only_greater && how.only_less) {
+        return Err(Refusal::new("ERR GT, LT, and/or NX options at the same time are not compatible"));
+    }
+    if how.increment && pairs > 1 {
+        return Err(Refusal::new("ERR INCR option supports a single increment-element pair"));
+    }
+    Ok(())
+}
+
+fn score(text: &[u8]) -> Result<f64, Refusal> {
+    float::parse(text).ok_or(refusal::NOT_FLOAT)
+}
+
+fn add_one(
+    zset: &mut Zset,
+    member: &Bytes,
+    score: f64,
+    how: Adding,
+    limits: &crate::engine::config::Limits,
+) -> Result<Added, Refusal> {
+    let Some(before) = zset.score(member) else {
+        if how.only_existing {
+            return Ok(Added::Refused);
+        }
+        zset.insert(member.clone(), score, limits);
+        return Ok(Added::New(score));
+    };
+    if how.only_new {
+        return Ok(Added::Refused);
+    }
+    let score = if how.increment { before + score } else { score };
+    if score.is_nan() {
+        return Err(Refusal::new("ERR resulting score is not a number (NaN)"));
+    }
+    if (how.only_less && score >= before) || (how.only_greater && score <= before) {
+        return Ok(Added::Refused);
+    }
+    if score == before {
+        return Ok(Added::Same(score));
+    }
+    zset.insert(member.clone(), score, limits);
+    Ok(Added::Moved(score))
+}
+
+// -- removing --------------------------------------------------------------------------------------------------------
+
+fn zrem(call: &mut Call) -> Outcome {
+    let (key, members) = (&call.args[1], &call.args[2..]);
+    let Some(zset) = call.write::<Zset>(key)? else { return Ok(Reply::Int(0)) };
+    let gone = members.iter().filter(|member| zset.remove(member).is_some()).count();
+    if gone > 0 {
+        call.changed(Class::Zset, "zrem", key);
+        call.dirty(gone - 1);
+        call.remove_if_empty(key);
+    }
+    Ok(Reply::from(gone))
+}
+
+// -- looking ---------------------------------------------------------------------------------------------------------
+
+fn zscore(call: &mut Call) -> Outcome {
+    let (key, member) = (&call.args[1], &call.args[2]);
+    Ok(call.read::<Zset>(key)?.and_then(|zset| zset.score(member)).map_or(Reply::Nil, Reply::Double))
+}
+
+fn zmscore(call: &mut Call) -> Outcome {
+    let (key, members) = (&call.args[1], &call.args[2..]);
+    let zset = call.read::<Zset>(key)?;
+    let score = |member: &Bytes| zset.and_then(|zset| zset.score(member)).map_or(Reply::Nil, Reply::Double);
+    Ok(Reply::Array(members.iter().map(score).collect()))
+}
+
+fn zcard(call: &mut Call) -> Outcome {
+    let key = &call.args[1];
+    Ok(Reply::from(call.read::<Zset>(key)?.map_or(0, Zset::len)))
+}
+
+fn zrank(call: &mut Call) -> Outcome {
+    rank(call, |_, rank| rank)
+}
+
+fn zrevrank(call: &mut Call) -> Outcome {
+    rank(call, |len, rank| len - 1 - rank)
+}
+
+fn rank(call: &mut Call, counted: fn(usize, usize) -> usize) -> Outcome {
+    let (key, member) = (&call.args[1], &call.args[2]);
+    let with_score = match call.args.len() {
+        3 => false,
+        4 if call.is(3, "WITHSCORE") => true,
+        4 => return Err(refusal::SYNTAX),
+        _ => return Err(refusal::wrong_arity(call.command.name)),
+    };
+    let missing = if with_score { Reply::NilArray } else { Reply::Nil };
+    let Some(zset) = call.read::<Zset>(key)? else { return Ok(missing) };
+    let (Some(score), Some(rank)) = (zset.score(member), zset.rank(member)) else { return Ok(missing) };
+    let rank = Reply::from(counted(zset.len(), rank));
+    Ok(if with_score { Reply::Array(vec![rank, Reply::Double(score)]) } else { rank })
+}
+
+fn zrandmember(call: &mut Call) -> Outcome {
+    let key = &call.args[1];
+    let with_scores = match call.args.len() {
+        4 if call.is(3, "WITHSCORES") => true,
+        4.. => {
+            sample::count(call, 2, false)?;
+            return Err(refusal::SYNTAX);
+        }
+        _ => false,
+    };
+    let count = if call.args.len() > 2 { Some(sample::count(call, 2, with_scores)?) } else { None };
+    let protocol = call.protocol;
+    let Some(size) = call.read::<Zset>(key)?.map(Zset::len) else {
+        return Ok(if count.is_some() { Reply::Array(Vec::new()) } else { Reply::Nil });
+    };
+    let picks = sample::positions(count.unwrap_or(1), size, call.rng)?;
+    let zset = call.peek::<Zset>(key);
+    let mut members = picks.into_iter().filter_map(|at| zset?.any(at));
+    if count.is_none() {
+        return Ok(members.next().map(|(member, _)| member.clone()).into());
+    }
+    if !with_scores {
+        return Ok(Reply::Array(members.map(|(member, _)| Reply::Bulk(member.clone())).collect()));
+    }
+    Ok(sample::pairs_reply(members.map(pair), protocol))
+}
+
+fn pair((member, score): (&Bytes, f64)) -> (Reply, Reply) {
+    (Reply::Bulk(member.clone()), Reply::Double(score))
+}
+
+fn zscan(call: &mut Call) -> Outcome {
+    let (key, cursor) = (&call.args[1], scan::cursor(&call.args[2])?);
+    let options = scan::Options::parse(&call.args[3..], false)?;
+    let Some(zset) = call.read::<Zset>(key)? else { return Ok(scan::nothing()) };
+    let score_text = if zset.encoding() == "skiplist" { long_text } else { float::text };
+    let mut found = Vec::new();
+    let next = options.walk(cursor, |at| {
+        let mut visited = 0;
+        let next = zset.scan(at, |member, score| {
+            visited += 1;
+            if options.matches(member) {
+                // Scores are texts here, also in RESP3.
+                found.extend([Reply::Bulk(member.clone()), Reply::bulk(score_text(score))]);
+            }
+        });
+        (next, visited)
+    });
+    Ok(scan::reply(next, found))
+}
+
+/// `%.17Lg`, which shows more digits than a score needs: so ZSCAN, and only it, writes the scores of large sorted sets.
+fn long_text(score: f64) -> String {
+    if !score.is_finite() || score == 0.0 {
+        return float::text(score);
+    }
+    let scientific = format!("{score:.16e}");
+    let (digits, exponent) = scientific.split_once('e').expect("that is what `e` formats");
+    let exponent: i32 = exponent.parse().expect("that is what `e` formats");
+    let trimmed = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    if (-4..17).contains(&exponent) {
+        return trimmed(&format!("{score:.*}", (16 - exponent) as usize));
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", trimmed(digits), exponent.abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_those_of_printf() {
+        for (score, text) in [
+            (3.0, "3"),
+            (-1.5, "-1.5"),
+            (0.1, "0.10000000000000001"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (1.0 / 3.0, "0.33333333333333331"),
+            (1e-5, "1.0000000000000001e-05"),
+            (1e-300, "1e-300"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(long_text(score), text);
+        }
+    }
+}
