@@ -23,5 +23,7 @@ mod text;
 mod editor;
 mod input;
 
+pub mod run;
+
 pub use update::update;
 pub use view::view;
