@@ -277,7 +277,7 @@ pub const BINDINGS: &[Binding] = &[
         &[k(Right), Key::ctrl('f')],
         Action::Edit(Edit::Right),
         "",
-        "Right; at the end: take the grey text",
+        "Right",
         "",
     ),
     bind(

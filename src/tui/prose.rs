@@ -230,8 +230,8 @@ fn exercise(model: &Model, n: usize, columns: usize) -> Vec<Line<'static>> {
 fn body(model: &Model, state: &ExerciseState, current: bool, columns: usize) -> Vec<Line<'static>> {
     let theme = &model.theme;
     let mut lines = Vec::new();
-    if !super::model::task(state).is_empty() {
-        lines.extend(wrap(&inlines(super::model::task(state), theme), columns));
+    if !state.task.is_empty() {
+        lines.extend(wrap(&inlines(&state.task, theme), columns));
     }
     for question in &state.questions {
         lines.extend(self::question(question, theme, columns));

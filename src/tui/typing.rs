@@ -1,7 +1,9 @@
-//! Help while typing: the grey continuation of the line, and TAB.
+//! Help while typing: the grey continuation of the line, and TAB. What is known of commands comes from `assist`.
 
 use super::model::{Completing, Model};
-use crate::snapshot;
+use crate::assist::{complete as assist, hint};
+use crate::base::Bytes;
+use crate::console::word::WORDS;
 
 /// Lines longer than this get no help: nobody reads it, and it costs time.
 const LINE_HELPED: usize = 4096;
@@ -11,24 +13,30 @@ pub fn ghost(model: &Model) -> String {
     let Some(shell) = model.shell() else { return String::new() };
     let text = shell.input.text();
     let busy = model.scene.terminals.get(model.active).is_some_and(|t| t.busy);
-    if !model.hints
-        || busy
-        || shell.input.search.is_some()
-        || shell.input.cursor() != text.len()
-        || text.len() > LINE_HELPED
-    {
+    if !model.hints || busy || shell.input.search.is_some() || shell.input.cursor() != text.len() || text.len() > LINE_HELPED {
         return String::new();
     }
     if text.is_empty() {
-        let first = shell.lines.iter().all(|line| line.text().trim().is_empty());
-        return if first { "type here, then press Enter".to_owned() } else { String::new() };
+        let fresh = shell.lines.is_empty() && shell.input.history.is_empty();
+        return if fresh { "type here, then press Enter".to_owned() } else { String::new() };
     }
-    String::new()
+    if let Some(rest) = text.strip_prefix(':') {
+        let (name, tail) = rest.split_once(' ').unwrap_or((rest, ""));
+        let entry = WORDS.iter().find(|entry| entry.name == name).filter(|_| tail.is_empty());
+        return entry.map_or(String::new(), |entry| {
+            let gap = if rest.contains(' ') { "" } else { " " };
+            format!("{gap}{}", entry.syntax).trim_end().to_owned()
+        });
+    }
+    if at_redis(model) { hint::hint(text) } else { String::new() }
 }
 
-/// Takes the grey text over; false if it is no text to type.
-pub fn accept(_model: &mut Model) -> bool {
-    false
+fn prompt(model: &Model) -> &str {
+    model.scene.terminals.get(model.active).map_or("", |terminal| terminal.prompt.as_str())
+}
+
+fn at_redis(model: &Model) -> bool {
+    !prompt(model).starts_with('$') && !prompt(model).starts_with("sql")
 }
 
 /// TAB: completes what can only mean one thing, else walks through what it may mean.
@@ -41,19 +49,62 @@ pub fn complete(model: &mut Model) {
     }
     let Some(shell) = model.shell() else { return };
     let (text, cursor) = (shell.input.text().to_owned(), shell.input.cursor());
-    if text.len() > LINE_HELPED || cursor > text.len() {
+    if text.len() > LINE_HELPED || prompt(model).starts_with("sql") && !text.starts_with(':') {
         return;
     }
-    let from = text[..cursor].rfind(' ').map_or(0, |i| i + 1);
-    let words = candidates(model, &text[..cursor], from);
+    let keys = key_names(model);
+    let files: Vec<String> = model.scene.world.files.iter().map(|file| file.path.clone()).collect();
+    let lab: Vec<(&str, &str)> = WORDS.iter().map(|entry| (entry.name, entry.summary)).collect();
+    let parameters: Vec<String> = model
+        .here()
+        .map(|(i, _)| model.scene.world.instances[i].config.iter().map(|(name, _)| name.clone()).collect())
+        .unwrap_or_default();
+    let vocabulary = assist::Vocabulary {
+        keys: &keys,
+        parameters: &parameters,
+        lab: &lab,
+        shell: SHELL_WORDS,
+        files: &files,
+        in_shell: prompt(model).starts_with('$'),
+    };
+    let found = assist::complete(&text, cursor, &vocabulary);
+    let words: Vec<String> = found.candidates.into_iter().map(|candidate| candidate.text).collect();
     if words.is_empty() {
         return;
     }
-    let walk = Completing { from, words, at: 0 };
+    // More than one: what they have in common first, if that says more than what is typed.
+    let walk = Completing { from: found.start, words, at: 0 };
+    if let Some(shell) = model.shell_mut() {
+        if found.end > cursor {
+            shell.input.replace(cursor, found.end, "");
+        }
+    }
     put(model, &walk);
     if walk.words.len() > 1 {
+        model.notice = Some(listed(&walk));
         model.completing = Some(walk);
     }
+}
+
+/// The words that the `$` shell knows, for TAB.
+const SHELL_WORDS: &[(&str, &str)] = &[
+    ("redis-cli", "talk to a server"),
+    ("redis-server", "start a server"),
+    ("ps", "the processes"),
+    ("kill", "end a process"),
+    ("ls", "the files"),
+    ("cat", "show a file"),
+    ("edit", "change a file"),
+    ("sleep", "let time pass"),
+    ("power-cut", "pull the plug"),
+];
+
+/// The first candidates, so that the learner sees what TAB walks through.
+fn listed(walk: &Completing) -> String {
+    let shown: Vec<&str> = walk.words.iter().take(12).map(String::as_str).collect();
+    let more = walk.words.len().saturating_sub(shown.len());
+    let tail = if more > 0 { format!("  and {more} more") } else { String::new() };
+    format!("Tab walks: {}{tail}", shown.join("  "))
 }
 
 fn put(model: &mut Model, walk: &Completing) {
@@ -69,24 +120,9 @@ fn put(model: &mut Model, walk: &Completing) {
     }
 }
 
-/// What the word from `from` to the end of `line` may become: `:` words, then names of keys.
-fn candidates(model: &Model, line: &str, from: usize) -> Vec<String> {
-    let word = &line[from..];
-    if let Some(name) = word.strip_prefix(':').filter(|_| from == 0) {
-        let known = crate::console::word::WORDS.iter().map(|entry| entry.name).filter(|known| known.starts_with(name));
-        return known.map(|name| format!(":{name}")).collect();
-    }
-    if from == 0 {
-        return Vec::new();
-    }
+/// The names of the keys in the db that the active terminal is in.
+fn key_names(model: &Model) -> Vec<Bytes> {
     let Some((instance, db)) = model.here() else { return Vec::new() };
-    key_names(&model.scene.world.instances[instance], db).filter(|name| name.starts_with(word)).take(50).collect()
-}
-
-/// The names of keys that can be typed as they stand.
-fn key_names(instance: &snapshot::Instance, db: usize) -> impl Iterator<Item = String> + '_ {
-    let keys = instance.dbs.iter().find(|d| d.index == db).map_or(&[][..], |db| db.keys.as_slice());
-    keys.iter()
-        .filter(|key| key.name.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\')))
-        .map(|key| key.name.lossy().into_owned())
+    let dbs = &model.scene.world.instances[instance].dbs;
+    dbs.iter().find(|d| d.index == db).map_or(Vec::new(), |db| db.keys.iter().map(|key| key.name.clone()).collect())
 }

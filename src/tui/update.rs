@@ -185,10 +185,6 @@ fn insert(model: &mut Model, text: &str) {
 }
 
 fn edited(model: &mut Model, edit: Edit) {
-    let at_end = model.shell().is_some_and(|shell| shell.input.cursor() == shell.input.text().len());
-    if edit == Edit::Right && at_end && typing::accept(model) {
-        return;
-    }
     if let Some(shell) = model.shell_mut() {
         shell.up = 0;
         shell.input.edit(edit);

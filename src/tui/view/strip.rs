@@ -79,13 +79,13 @@ fn message(model: &Model) -> (String, Role, Vec<Span<'static>>) {
         return ("First".into(), Role::Warn, text);
     }
     let met = exercise.goals.iter().filter(|goal| goal.met).count();
-    if met == 0 && !super::super::model::task(exercise).is_empty() {
-        return ("To do".into(), Role::Focus, inlines(super::super::model::task(exercise), theme));
+    if met == 0 && !exercise.task.is_empty() {
+        return ("To do".into(), Role::Focus, inlines(&exercise.task, theme));
     }
     match exercise.goals.iter().position(|goal| !goal.met) {
         Some(n) => {
             (format!("Goal {} of {}", n + 1, exercise.goals.len()), Role::Focus, inlines(&exercise.goals[n].say, theme))
         }
-        None => ("To do".into(), Role::Focus, inlines(super::super::model::task(exercise), theme)),
+        None => ("To do".into(), Role::Focus, inlines(&exercise.task, theme)),
     }
 }
