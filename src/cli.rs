@@ -11,8 +11,26 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
+/// `redlab learn [LESSON]`.
+#[derive(clap::Args, Debug, Default)]
+pub struct Learn {
+    /// A lesson's number or id: 1.2, sessions.ttl. Without one: where you were
+    pub lesson: Option<String>,
+    /// Plain lines instead of a screen: for screen readers and pipes (chosen by itself where stdout is no terminal)
+    #[arg(long)]
+    pub plain: bool,
+    /// Colours: dark, light, high-contrast, mono. Without it: what the terminal says of itself; NO_COLOR means mono
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// Draw with ASCII only
+    #[arg(long)]
+    pub ascii: bool,
+}
+
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// The lab: lessons, terminals, a world of your own
+    Learn(Learn),
     /// Serve the engine on a loopback port, for any Redis client
     Serve(Serve),
 }

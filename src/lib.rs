@@ -18,6 +18,8 @@ pub mod check;
 pub mod lesson;
 pub mod tutor;
 
+pub mod learn;
+pub mod plain;
 pub mod server;
 pub mod tui;
 

@@ -62,7 +62,9 @@ impl Plain {
         let lesson = desk.lesson().clone();
         self.active = 0;
         self.line(&format!("Lesson {}: {}. Module: {}.", lesson.number, lesson.title, lesson.module))?;
-        self.line("Type a command, or a word of the lab: `:help` lists them, `:goals` repeats the goals, `:quit` leaves.")?;
+        self.line(
+            "Type a command, or a word of the lab: `:help` lists them, `:goals` repeats the goals, `:quit` leaves.",
+        )?;
         self.line("")?;
         let resumed: Vec<String> = desk.session().screen(0).iter().rev().take(10).map(console::Line::text).collect();
         self.exercise(desk)?;
@@ -155,7 +157,8 @@ impl Plain {
     /// Says what came of something: the lines, then what changed in the goals, then what the lab has to do.
     fn tell(&mut self, desk: &mut Desk, response: Response) -> io::Result<()> {
         for (terminal, line) in &response.lines {
-            let typed = line.0.first().is_some_and(|span| span.class == Class::Prompt) && line.0.iter().any(|s| s.class == Class::Echo);
+            let typed = line.0.first().is_some_and(|span| span.class == Class::Prompt)
+                && line.0.iter().any(|s| s.class == Class::Echo);
             if typed && self.live && *terminal == self.active {
                 continue;
             }
@@ -242,7 +245,9 @@ impl Plain {
     fn edit(&mut self, desk: &mut Desk, path: &str, text: &str) -> io::Result<()> {
         self.line(&format!("{path} holds {} lines:", text.lines().count()))?;
         self.lines(text.lines().map(console::line::escaped).collect::<Vec<_>>())?;
-        self.line("Type the whole file anew. A line with a single dot ends it and saves; `:cancel` leaves it as it was.")?;
+        self.line(
+            "Type the whole file anew. A line with a single dot ends it and saves; `:cancel` leaves it as it was.",
+        )?;
         let mut fresh = String::new();
         loop {
             match self.reader.line("")? {

@@ -28,7 +28,8 @@ fn block_lines(block: &Block) -> Vec<String> {
             .enumerate()
             .flat_map(|(i, item)| {
                 let mark = first.map_or("*".to_owned(), |n| format!("{}.", n + i as u64));
-                let mut inner: Vec<String> = item.iter().flat_map(block_lines).filter(|line| !line.is_empty()).collect();
+                let mut inner: Vec<String> =
+                    item.iter().flat_map(block_lines).filter(|line| !line.is_empty()).collect();
                 if let Some(line) = inner.first_mut() {
                     *line = format!("{mark} {line}");
                 }
@@ -82,7 +83,13 @@ pub fn exercise(exercise: &ExerciseState, n: usize, total: usize) -> Vec<String>
     lines.extend(exercise.questions.iter().flat_map(question));
     let count = exercise.goals.len();
     for (i, goal) in exercise.goals.iter().enumerate() {
-        let state = if goal.broken { "broken" } else if goal.met { "met" } else { "to do" };
+        let state = if goal.broken {
+            "broken"
+        } else if goal.met {
+            "met"
+        } else {
+            "to do"
+        };
         lines.push(format!("Goal {} of {count}, {state}: {}", i + 1, escaped(&plain_text(&goal.say))));
     }
     if exercise.solved {
@@ -122,10 +129,16 @@ pub fn changes(before: &[ExerciseState], now: &[ExerciseState], current: usize) 
             }
         }
         if exercise.solved && old.is_some_and(|old| !old.solved) {
-            lines.push(format!("Exercise {} done: {}. `:next` goes on; or stay and play.", i + 1, escaped(exercise.title.trim_end_matches('.'))));
+            lines.push(format!(
+                "Exercise {} done: {}. `:next` goes on; or stay and play.",
+                i + 1,
+                escaped(exercise.title.trim_end_matches('.'))
+            ));
         }
         let told = old.and_then(|old| old.feedback.as_ref());
-        if let Some(feedback) = exercise.feedback.as_ref().filter(|feedback| i == current && !exercise.solved && told != Some(*feedback)) {
+        if let Some(feedback) =
+            exercise.feedback.as_ref().filter(|feedback| i == current && !exercise.solved && told != Some(*feedback))
+        {
             lines.extend(why(feedback));
         }
     }

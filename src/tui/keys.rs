@@ -272,14 +272,7 @@ pub const BINDINGS: &[Binding] = &[
         "",
     ),
     bind(Input, &[k(Left), Key::ctrl('b')], Action::Edit(Edit::Left), "", "Left", ""),
-    bind(
-        Input,
-        &[k(Right), Key::ctrl('f')],
-        Action::Edit(Edit::Right),
-        "",
-        "Right",
-        "",
-    ),
+    bind(Input, &[k(Right), Key::ctrl('f')], Action::Edit(Edit::Right), "", "Right", ""),
     bind(
         Input,
         &[Key { code: Left, ctrl: true, alt: false }, Key::alt(Char('b'))],

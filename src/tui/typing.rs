@@ -13,7 +13,12 @@ pub fn ghost(model: &Model) -> String {
     let Some(shell) = model.shell() else { return String::new() };
     let text = shell.input.text();
     let busy = model.scene.terminals.get(model.active).is_some_and(|t| t.busy);
-    if !model.hints || busy || shell.input.search.is_some() || shell.input.cursor() != text.len() || text.len() > LINE_HELPED {
+    if !model.hints
+        || busy
+        || shell.input.search.is_some()
+        || shell.input.cursor() != text.len()
+        || text.len() > LINE_HELPED
+    {
         return String::new();
     }
     if text.is_empty() {

@@ -225,7 +225,9 @@ fn theme_of_environment() -> Kind {
 
 /// False if the locale names another character set, or the terminal is the Linux console, whose font lacks the symbols.
 fn speaks_unicode() -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     let utf8 = locale.is_none_or(|name| name.to_ascii_lowercase().replace('-', "").contains("utf8"));
     utf8 && std::env::var("TERM").map_or(true, |term| term != "linux")
 }

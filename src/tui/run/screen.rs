@@ -7,7 +7,8 @@ use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode,
 };
 use std::io::{self, Stdout, Write};
 use std::path::PathBuf;
@@ -136,7 +137,8 @@ fn on_panic(log: Option<PathBuf>) {
         give_back();
         let report = format!("{info}\n{}\n", std::backtrace::Backtrace::force_capture());
         let written = log.as_ref().filter(|path| {
-            path.parent().is_none_or(|folder| std::fs::create_dir_all(folder).is_ok()) && std::fs::write(path, &report).is_ok()
+            path.parent().is_none_or(|folder| std::fs::create_dir_all(folder).is_ok())
+                && std::fs::write(path, &report).is_ok()
         });
         match written {
             Some(path) => eprintln!("redlab: a bug ended the lab. What you did is kept. Details: {}", path.display()),
