@@ -76,6 +76,10 @@ pub trait Backend {
     /// Takes back the last step (one `mark` to the one before it); false if there is none.
     fn undo(&mut self) -> bool;
     fn redo(&mut self) -> bool;
+    /// How many steps can be taken back, and how many of those taken back can be done again.
+    fn depth(&self) -> (usize, usize) {
+        (0, 0)
+    }
     /// Ends a step: what undo takes back in one go. Called after each line of a terminal.
     fn mark(&mut self);
     /// Everything needed to make this world again, marks included: for resuming after a crash of the program.

@@ -114,6 +114,10 @@ impl Backend for Embedded {
         self.timeline.redo()
     }
 
+    fn depth(&self) -> (usize, usize) {
+        self.timeline.depth()
+    }
+
     fn mark(&mut self) {
         self.timeline.mark();
     }

@@ -4,5 +4,6 @@ pub mod embedded;
 pub mod lesson;
 pub mod sql;
 mod storm;
+pub mod world;
 
 pub use embedded::Embedded;

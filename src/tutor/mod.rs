@@ -4,25 +4,21 @@
 //! from that, so what is saved is just that: replaying the entries gives the same screen, the same world and the same
 //! progress, after a crash of the program too.
 
+mod feedback;
+mod judge;
+pub mod play;
+mod session;
+mod view;
+mod words;
+
+pub use session::Session;
+pub use view::View;
+pub use words::{line_of, lines_of};
+
 use crate::base::Millis;
 use crate::check::Shown;
-use crate::console::{Line, Terminal, Word};
-use crate::lesson::{self, Inline, Lesson};
-use crate::port::Backend;
-use crate::snapshot;
-use std::sync::Arc;
-
-/// One lesson being done.
-pub struct Session {
-    lesson: Arc<Lesson>,
-    backend: Box<dyn Backend>,
-    terminals: Vec<Terminal>,
-    exercises: Vec<ExerciseState>,
-    current: usize,
-    events: Vec<snapshot::Event>,
-    saved: Saved,
-    replayed: Response,
-}
+use crate::console::Line;
+use crate::lesson::Inline;
 
 /// What an exercise looks like to the learner at this moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,101 +135,4 @@ pub enum Entry {
     Advance(Millis),
     WriteFile { path: String, text: String },
     GoTo(usize),
-    Terminal(String),
-}
-
-impl Session {
-    pub fn open(
-        lesson: &Arc<Lesson>,
-        make: &dyn Fn(&lesson::World) -> Box<dyn Backend>,
-        saved: Option<&Saved>,
-    ) -> Session {
-        let _ = saved;
-        Session {
-            lesson: lesson.clone(),
-            backend: make(&lesson.world),
-            terminals: Vec::new(),
-            exercises: Vec::new(),
-            current: 0,
-            events: Vec::new(),
-            saved: Saved::default(),
-            replayed: Response::default(),
-        }
-    }
-
-    pub fn lesson(&self) -> &Arc<Lesson> {
-        &self.lesson
-    }
-
-    pub fn terminals(&self) -> &[Terminal] {
-        &self.terminals
-    }
-
-    /// For key presses that never reach the journal, such as completion.
-    pub fn terminal_mut(&mut self, terminal: usize) -> Option<(&mut Terminal, &mut dyn Backend)> {
-        Some((self.terminals.get_mut(terminal)?, &mut *self.backend))
-    }
-
-    /// Runs a line in a terminal, marks an undo step and judges the goals. Answers every `:` word that it can itself.
-    pub fn submit(&mut self, terminal: usize, line: &str) -> Response {
-        let _ = (terminal, line, Word::Goals);
-        Response::default()
-    }
-
-    /// Ctrl-C in a terminal.
-    pub fn interrupt(&mut self, terminal: usize) -> Response {
-        let _ = terminal;
-        Response::default()
-    }
-
-    /// Real time that passed. Cheap when nothing is due.
-    pub fn advance(&mut self, span: Millis) -> Response {
-        self.backend.advance(span);
-        Response::default()
-    }
-
-    /// What the editor opened by `Effect::OpenEditor` gave back.
-    pub fn write_file(&mut self, path: &str, text: &str) -> Response {
-        let _ = (path, text);
-        Response::default()
-    }
-
-    /// Everything printed so far in a terminal, typed lines with their prompts included: what its screen shows.
-    pub fn screen(&self, terminal: usize) -> &[Line] {
-        let _ = (terminal, &self.replayed);
-        &[]
-    }
-
-    pub fn exercises(&self) -> &[ExerciseState] {
-        &self.exercises
-    }
-
-    pub fn current(&self) -> usize {
-        self.current
-    }
-
-    /// On to the next exercise; false at the last one.
-    pub fn next(&mut self) -> bool {
-        false
-    }
-
-    pub fn go_to(&mut self, exercise: usize) {
-        self.current = exercise;
-    }
-
-    pub fn is_done(&self) -> bool {
-        self.exercises.iter().all(|exercise| exercise.solved)
-    }
-
-    pub fn snapshot(&self) -> snapshot::World {
-        self.backend.snapshot()
-    }
-
-    pub fn events(&self) -> &[snapshot::Event] {
-        &self.events
-    }
-
-    pub fn saved(&self) -> &Saved {
-        &self.saved
-    }
 }

@@ -1,0 +1,297 @@
+//! The `:` words, as far as the lab answers them by itself.
+
+use super::{Effect, Response, Session, feedback, play};
+use crate::check::Shown;
+use crate::console::{Class, Line, Scope, Terminal, Word};
+use crate::lesson::{Inline, plain_text};
+
+impl Session {
+    /// Does what `word` asks. False: nothing changed that goals could depend on.
+    pub(super) fn word(&mut self, word: Word, terminal: usize, response: &mut Response) -> bool {
+        let mut said: Vec<Line> = Vec::new();
+        let judged = match word {
+            Word::Goals => {
+                said = self.goals();
+                false
+            }
+            Word::Hint => {
+                said = self.hint();
+                false
+            }
+            Word::Why(key) => {
+                let lines = feedback::why(&key, &self.backend.snapshot(), &self.events);
+                said.extend(lines.into_iter().map(|line| Line::new(Class::Note, line)));
+                false
+            }
+            Word::Solve => {
+                said = self.solve(response);
+                false
+            }
+            Word::Answer(text) => {
+                said = self.answered(&text);
+                true
+            }
+            Word::Undo(steps) => {
+                said = self.undo(steps);
+                true
+            }
+            Word::Redo(steps) => {
+                said = self.redo(steps);
+                true
+            }
+            Word::Time(span) => {
+                self.backend.advance(span);
+                let clock = feedback::clock(self.backend.now());
+                said.push(Line::new(Class::Note, format!("{} passed. It is {clock}.", play::duration(span))));
+                true
+            }
+            Word::Reset(Scope::Exercise) => {
+                self.reset_exercise();
+                said.push(Line::new(Class::Note, "The exercise begins again."));
+                response.effects.push(Effect::Exercise(self.current));
+                true
+            }
+            Word::Reset(Scope::Lesson) => {
+                self.reset_lesson();
+                response.lines.clear();
+                response.effects.push(Effect::Redraw);
+                response.effects.push(Effect::Exercise(0));
+                return false;
+            }
+            Word::Terminal(name) => {
+                self.terminal(name, &mut said, response);
+                false
+            }
+            Word::Next => {
+                match self.current + 1 < self.exercises.len() {
+                    true => {
+                        self.enter(self.current + 1);
+                        response.effects.push(Effect::Exercise(self.current));
+                    }
+                    false => response.effects.push(Effect::NextLesson),
+                }
+                false
+            }
+            Word::Back => {
+                match self.current.checked_sub(1) {
+                    Some(before) => {
+                        self.enter(before);
+                        response.effects.push(Effect::Exercise(before));
+                    }
+                    None => {
+                        said.push(Line::new(Class::Note, "This is the first exercise. `:lesson` lists all lessons."))
+                    }
+                }
+                false
+            }
+            Word::Edit(path) => {
+                match self.backend.read_file(&path) {
+                    Ok(bytes) => {
+                        let text = String::from_utf8_lossy(&bytes).into_owned();
+                        response.effects.push(Effect::OpenEditor { path, text });
+                    }
+                    Err(_) => response.effects.push(Effect::OpenEditor { path, text: String::new() }),
+                }
+                false
+            }
+            Word::Clear => {
+                self.screens[terminal].clear();
+                response.lines.retain(|(index, _)| *index != terminal);
+                response.effects.push(Effect::Clear(terminal));
+                false
+            }
+            Word::Lesson(name) => {
+                response.effects.push(Effect::OpenLesson(name));
+                false
+            }
+            Word::Help(word) => {
+                response.effects.push(Effect::Help(word));
+                false
+            }
+            Word::Set(name, value) => {
+                response.effects.push(Effect::Set(name, value));
+                false
+            }
+            Word::Quit => {
+                response.effects.push(Effect::Quit);
+                false
+            }
+        };
+        let terminal = terminal.min(self.screens.len() - 1);
+        if let Some(typed) = self.typed.last_mut() {
+            typed.printed = said.iter().map(Line::text).collect::<Vec<_>>().join("\n");
+        }
+        self.print(terminal, said, response);
+        judged
+    }
+
+    fn goals(&self) -> Vec<Line> {
+        let state = &self.exercises[self.current];
+        let mut lines = vec![Line::new(Class::Title, &state.title)];
+        if !state.task.is_empty() {
+            lines.push(Line::new(Class::Plain, plain_text(&state.task)));
+        }
+        for goal in &state.goals {
+            let (class, mark) = match (goal.met, goal.broken) {
+                (true, _) => (Class::Good, "[x] "),
+                (_, true) => (Class::Bad, "[!] "),
+                _ => (Class::Dim, "[ ] "),
+            };
+            lines.push(Line::new(class, mark).and(Class::Plain, plain_text(&goal.say)));
+        }
+        for question in &state.questions {
+            lines.push(Line::new(Class::Plain, plain_text(&question.ask)));
+            for (index, choice) in question.choices.iter().enumerate() {
+                lines.push(Line::new(Class::Index, format!("  {}) ", index + 1)).and(Class::Plain, choice));
+            }
+        }
+        lines
+    }
+
+    fn hint(&mut self) -> Vec<Line> {
+        let hints = &self.lesson.exercises[self.current].hints;
+        let state = &mut self.exercises[self.current];
+        match hints.get(state.hints_shown.len()) {
+            Some(hint) => {
+                state.hints_shown.push(hint.clone());
+                let count = format!("Hint {} of {}: ", state.hints_shown.len(), hints.len());
+                vec![Line::new(Class::Title, count).and(Class::Note, hint)]
+            }
+            None => vec![Line::new(
+                Class::Note,
+                "That was the last hint. `:solve` shows a solution in a copy of your world.",
+            )],
+        }
+    }
+
+    /// Plays the first solution in a copy of the exercise's first moment.
+    fn solve(&mut self, response: &mut Response) -> Vec<Line> {
+        let exercise = &self.lesson.exercises[self.current];
+        let start = self.progress[self.current].start.as_ref();
+        let Some((mut backend, mut terminals)) =
+            start.and_then(|start| Some((start.backend.fork()?, start.terminals.clone())))
+        else {
+            return vec![Line::new(Class::Note, "This machine cannot be copied; the last hint says what to type.")];
+        };
+        let mut lines = Vec::new();
+        for (actor, line) in exercise.solutions[0].lines() {
+            let Some(terminal) = terminals.iter_mut().find(|terminal| terminal.name() == actor) else { continue };
+            let name = if self.terminals.len() > 1 { format!("{actor}  ") } else { String::new() };
+            lines.push(Line::new(Class::Dim, name).and(Class::Prompt, terminal.prompt()).and(Class::Echo, &line.text));
+            let submitted = terminal.submit(&line.text, &mut *backend);
+            lines.extend(submitted.lines);
+            match submitted.word {
+                Some(Word::Time(span)) => backend.advance(span),
+                Some(Word::Undo(steps)) => (0..steps).for_each(|_| drop(backend.undo())),
+                _ => {}
+            }
+            for terminal in &mut terminals {
+                lines.extend(terminal.poll(&mut *backend));
+            }
+            backend.mark();
+        }
+        self.exercises[self.current].solution_seen = true;
+        response.effects.push(Effect::ShowFuture { title: "A solution, played in a copy".into(), lines });
+        vec![Line::new(Class::Note, "That was a copy. Your world is as it was: now you.")]
+    }
+
+    fn answered(&mut self, text: &str) -> Vec<Line> {
+        match self.answer(text) {
+            None => vec![Line::new(Class::Note, "There is no question here to answer.")],
+            Some((answer, say)) => {
+                let mut line = match answer.right {
+                    true => Line::new(Class::Good, format!("`{}`: right.", answer.said)),
+                    false => Line::new(Class::Bad, format!("`{}`: no.", answer.said)),
+                };
+                if !say.is_empty() {
+                    line = line.and(Class::Note, format!(" {}", plain_text(&say)));
+                } else if !answer.right {
+                    line = line.and(Class::Note, " Try it and see, then answer again.");
+                }
+                vec![line]
+            }
+        }
+    }
+
+    fn undo(&mut self, steps: usize) -> Vec<Line> {
+        let mut taken = Vec::new();
+        // The word itself is no step; what was typed before it is.
+        for _ in 0..steps {
+            if self.moments.len() <= self.progress[self.current].floor || !self.backend.undo() {
+                break;
+            }
+            let Some(moment) = self.moments.pop() else { break };
+            taken.push(moment.line.clone());
+            let now = super::session::Moment { line: moment.line.clone(), ..self.moment("") };
+            self.redone.push(now);
+            self.restore(moment);
+        }
+        match taken.len() {
+            0 => vec![Line::new(Class::Note, "There is nothing to take back in this exercise.")],
+            _ => taken.iter().map(|line| Line::new(Class::Note, format!("Taken back: {line}"))).collect(),
+        }
+    }
+
+    fn redo(&mut self, steps: usize) -> Vec<Line> {
+        let mut done = Vec::new();
+        for _ in 0..steps {
+            if self.redone.is_empty() || !self.backend.redo() {
+                break;
+            }
+            let Some(moment) = self.redone.pop() else { break };
+            done.push(moment.line.clone());
+            self.moments.push(super::session::Moment { line: moment.line.clone(), ..self.moment("") });
+            self.restore(moment);
+        }
+        match done.len() {
+            0 => vec![Line::new(Class::Note, "There is nothing to do again.")],
+            _ => done.iter().map(|line| Line::new(Class::Note, format!("Done again: {line}"))).collect(),
+        }
+    }
+
+    /// Everything beside the world as it was. Terminals opened since stay, at the shell.
+    fn restore(&mut self, moment: super::session::Moment) {
+        let extra: Vec<Terminal> = self.terminals.iter().skip(moment.terminals.len()).cloned().collect();
+        self.terminals = moment.terminals;
+        self.terminals.extend(extra.iter().map(|terminal| Terminal::new(terminal.name())));
+        // The lab's own words stay typed: `:undo` is one of them.
+        let words =
+            self.typed.iter().skip(moment.typed.len()).filter(|typed| typed.mode == crate::check::Mode::Lab).cloned();
+        let words: Vec<_> = words.collect();
+        self.typed = moment.typed;
+        self.typed.extend(words);
+        self.progress[self.current].broken = moment.broken;
+        self.events = self.backend.events_since(0);
+    }
+
+    fn terminal(&mut self, name: Option<String>, said: &mut Vec<Line>, response: &mut Response) {
+        let names: Vec<String> = self.terminals.iter().map(|terminal| terminal.name().to_owned()).collect();
+        match name {
+            None => said.push(Line::new(Class::Note, format!("Terminals: {}", names.join(", ")))),
+            Some(name) => match names.iter().position(|each| *each == name) {
+                Some(index) => response.effects.push(Effect::Focus(index)),
+                None if names.len() >= TERMINALS_MAX => {
+                    said.push(Line::new(Class::Note, "There are terminals enough. `:terminal` lists them."));
+                }
+                None => self.open_terminal(&name, response),
+            },
+        }
+    }
+}
+
+const TERMINALS_MAX: usize = 8;
+
+/// A future or a replay as lines of a terminal.
+pub fn lines_of(shown: &[Shown]) -> Vec<Line> {
+    let line = |each: &Shown| match each {
+        Shown::Typed { prompt, text } => Line::new(Class::Prompt, prompt).and(Class::Echo, text),
+        Shown::Said(text) => Line::plain(text),
+        Shown::Note(text) => Line::new(Class::Note, text),
+    };
+    shown.iter().map(line).collect()
+}
+
+/// A message as one line.
+pub fn line_of(say: &[Inline], class: Class) -> Line {
+    Line::new(class, plain_text(say))
+}
