@@ -9,6 +9,7 @@ use super::command::{Command, Outcome};
 use super::config::Limits;
 use super::dict::HashSeed;
 use super::disk::Disk;
+use super::evict;
 use super::keyspace::{Db, Slot};
 use super::notify::{self, Class};
 use super::refusal::{self, Refusal};
@@ -109,6 +110,21 @@ impl<'a> Call<'a> {
         self.live_position(key).is_some()
     }
 
+    /// The slot of `key`, counting hits and misses but no access: EXISTS, TYPE, TTL. Expires lazily.
+    pub fn look(&mut self, key: &[u8]) -> Option<&Slot> {
+        match self.live_position(key) {
+            Some(position) => {
+                self.server.stats.keyspace_hits += 1;
+                Some(self.db_ref().at(position))
+            }
+            None => {
+                self.server.stats.keyspace_misses += 1;
+                self.notify(Class::KeyMiss, "keymiss", key);
+                None
+            }
+        }
+    }
+
     /// The whole slot, without hits, misses or access marks (OBJECT, TTL ...). Expires lazily.
     pub fn slot(&mut self, key: &[u8]) -> Option<&Slot> {
         let position = self.live_position(key)?;
@@ -129,9 +145,8 @@ impl<'a> Call<'a> {
     }
 
     fn touch_access(&mut self, position: usize) -> &mut Slot {
-        let stamp = self.server.access_stamp(self.now);
-        let slot = self.db_mut().at_mut(position);
-        slot.access = stamp;
+        let slot = self.server.dbs[self.db].at_mut(position);
+        slot.access = evict::accessed(&self.server.config, slot.access, self.now, self.rng);
         slot
     }
 
@@ -156,9 +171,16 @@ impl<'a> Call<'a> {
     }
 
     fn insert_with(&mut self, key: &Bytes, value: Value, keep_ttl: bool) {
-        let stamp = self.server.access_stamp(self.now);
-        if self.db_mut().insert(key, value, stamp, keep_ttl).is_none() {
-            self.notify(Class::New, "new", key);
+        match self.live_position(key) {
+            Some(position) => {
+                self.touch_access(position);
+                self.db_mut().replace(position, value, keep_ttl);
+            }
+            None => {
+                let stamp = self.server.access_stamp(self.now);
+                self.db_mut().insert(key, value, stamp, keep_ttl);
+                self.notify(Class::New, "new", key);
+            }
         }
     }
 
@@ -300,6 +322,7 @@ impl<'a> Call<'a> {
 impl Instance {
     /// Tells those who watch or wait for `key` that it changed.
     pub fn touch(&mut self, db: usize, key: &[u8]) {
+        self.dbs[db].measure(key);
         self.waiting.touch(db, key);
         if !self.watchers.is_empty() {
             self.break_watches(db, key);

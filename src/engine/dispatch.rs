@@ -64,12 +64,16 @@ impl Instance {
     /// Reasons to refuse a command that is well formed.
     fn admit(
         &mut self,
-        _env: &mut Env,
+        env: &mut Env,
         id: ClientId,
         command: &'static Command,
         _args: &[Bytes],
-        _out: &mut Outbox,
+        out: &mut Outbox,
     ) -> Result<(), Refusal> {
+        // Room is made for every command, reads too; only those that need memory are refused where none can be had.
+        if !self.make_room(env.now, env.rng, out) && self.needs_memory(id, command) {
+            return Err(refusal::OOM);
+        }
         let client = &self.clients[&id];
         if client.protocol == Protocol::Resp2 && client.is_subscriber() && !allowed_to_subscribers(command) {
             return Err(Refusal::from(format!(
@@ -260,6 +264,7 @@ impl Instance {
             self.say(id, reply, out);
             self.run_waiting(env, id, out);
         }
+        self.expire_cycle(env.now, out);
         self.after_step(env, out);
     }
 }

@@ -1,6 +1,7 @@
 //! One numbered database: keys, their values, their expiry.
 
 use super::dict::{Dict, HashSeed};
+use super::memory;
 use super::value::Value;
 use crate::base::{Bytes, Millis, Rng};
 
@@ -12,6 +13,8 @@ pub struct Slot {
     expires_at: u64,
     /// LRU: seconds of the last access; LFU: minutes of the last decay in the upper 16 bits, the counter below.
     pub access: u32,
+    /// What it takes, in units of 8 bytes, while the database tracks that.
+    measured: u32,
 }
 
 impl Slot {
@@ -33,11 +36,13 @@ pub struct Db {
     volatile: Dict<()>,
     /// Where active expiry goes on with its next pass, an index into `volatile`.
     pub expire_cursor: usize,
+    /// The sum of `measured` while it is kept up to date.
+    tracked: Option<u64>,
 }
 
 impl Db {
     pub fn new(seed: HashSeed) -> Db {
-        Db { slots: Dict::new(seed), volatile: Dict::new(seed), expire_cursor: 0 }
+        Db { slots: Dict::new(seed), volatile: Dict::new(seed), expire_cursor: 0, tracked: None }
     }
 
     /// As DBSIZE counts: expired keys that nobody has found yet are among them.
@@ -78,21 +83,29 @@ impl Db {
 
     /// Puts a value under `key`. With `keep_ttl` an existing expiry stays, else it is dropped.
     pub fn insert(&mut self, key: &Bytes, value: Value, access: u32, keep_ttl: bool) -> Option<Value> {
-        if let Some(slot) = self.slots.get_mut(key) {
-            let old = std::mem::replace(&mut slot.value, value);
-            slot.access = access;
-            if !keep_ttl && slot.expires_at != 0 {
-                slot.expires_at = 0;
-                self.volatile.remove(key);
-            }
-            return Some(old);
+        if let Some(position) = self.slots.position(key) {
+            self.at_mut(position).access = access;
+            return Some(self.replace(position, value, keep_ttl));
         }
-        self.slots.insert(key.clone(), Slot { value, expires_at: 0, access });
+        self.slots.insert(key.clone(), Slot { value, expires_at: 0, access, measured: 0 });
         None
     }
 
+    /// Puts another value where one is; the old one.
+    pub fn replace(&mut self, position: usize, value: Value, keep_ttl: bool) -> Value {
+        let (key, slot) = self.slots.nth_mut(position).expect("positions come from `position`");
+        if !keep_ttl && slot.expires_at != 0 {
+            slot.expires_at = 0;
+            self.volatile.remove(key);
+        }
+        std::mem::replace(&mut slot.value, value)
+    }
+
     pub fn remove(&mut self, key: &[u8]) -> Option<Slot> {
-        let slot = self.slots.remove(key)?;
+        let mut slot = self.slots.remove(key)?;
+        if let Some(sum) = &mut self.tracked {
+            *sum -= u64::from(std::mem::take(&mut slot.measured));
+        }
         if slot.expires_at != 0 {
             self.volatile.remove(key);
         }
@@ -117,6 +130,41 @@ impl Db {
     pub fn clear(&mut self) {
         self.slots.clear();
         self.volatile.clear();
+        self.tracked = self.tracked.map(|_| 0);
+    }
+
+    /// Keeps the memory that the keys take up to date from now on.
+    pub fn track_memory(&mut self) {
+        if self.tracked.is_some() {
+            return;
+        }
+        let mut sum = 0;
+        for index in 0..self.slots.len() {
+            let (key, slot) = self.slots.nth_mut(index).expect("below the length");
+            slot.measured = units(memory::usage(key, slot, memory::SAMPLES));
+            sum += u64::from(slot.measured);
+        }
+        self.tracked = Some(sum);
+    }
+
+    pub fn forget_memory(&mut self) {
+        self.tracked = None;
+    }
+
+    /// Notes what `key` takes after a change, if that is kept up to date.
+    pub fn measure(&mut self, key: &[u8]) {
+        let Some(sum) = &mut self.tracked else { return };
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        let now = units(memory::usage(key, slot, memory::SAMPLES));
+        *sum = *sum - u64::from(slot.measured) + u64::from(now);
+        slot.measured = now;
+    }
+
+    /// Bytes that the keys and their tables take. O(keys) unless it is kept up to date.
+    pub fn used_memory(&self) -> u64 {
+        let measure = |(key, slot): (&Bytes, &Slot)| u64::from(units(memory::usage(key, slot, memory::SAMPLES)));
+        let keys = self.tracked.unwrap_or_else(|| self.iter().map(measure).sum());
+        keys * 8 + memory::tables(self)
     }
 
     /// Keys that have an expiry.
@@ -136,6 +184,11 @@ impl Db {
         self.slots.random(rng)
     }
 
+    /// The key at `index` of any order that holds until the next change.
+    pub fn nth(&self, index: usize) -> Option<(&Bytes, &Slot)> {
+        self.slots.nth(index)
+    }
+
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Bytes, &Slot)> + ExactSizeIterator {
         self.slots.iter()
     }
@@ -149,4 +202,9 @@ impl Db {
         self.slots.reserve(keys);
         self.volatile.reserve(volatile);
     }
+}
+
+/// Allocations come in multiples of 8 bytes.
+fn units(bytes: usize) -> u32 {
+    u32::try_from(bytes / 8).unwrap_or(u32::MAX)
 }

@@ -16,7 +16,10 @@ pub mod dict;
 pub mod disk;
 mod dispatch;
 pub mod due;
+pub mod evict;
+pub mod expire;
 pub mod keyspace;
+pub mod memory;
 pub mod notify;
 pub mod pubsub;
 pub mod refusal;
@@ -94,6 +97,7 @@ pub struct Instance {
     pub pubsub: PubSub,
     pub stats: Stats,
     pub waiting: Waiting,
+    pub eviction_pool: evict::Pool,
     /// Who watches which key.
     pub watchers: BTreeMap<(usize, Bytes), Vec<ClientId>>,
     /// Changes since the last save.
@@ -120,6 +124,7 @@ impl Instance {
             pubsub: PubSub::default(),
             stats,
             waiting: Waiting::default(),
+            eviction_pool: evict::Pool::default(),
             watchers: BTreeMap::new(),
             dirty: 0,
             propagated: Vec::new(),
@@ -149,9 +154,9 @@ impl Instance {
         true
     }
 
-    /// What `Slot::access` is set to by an access now.
+    /// What `Slot::access` of a new key is.
     pub fn access_stamp(&self, now: Millis) -> u32 {
-        now.secs() as u32
+        evict::fresh(&self.config, now)
     }
 
     /// Notes a command for the AOF and the replicas.

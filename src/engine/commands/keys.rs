@@ -1,5 +1,346 @@
-//! The keyspace as a whole and the names in it: DEL, RENAME, COPY, KEYS, SCAN and their kin.
+//! The names of the keyspace, whatever they hold: DEL, RENAME, COPY, KEYS, SCAN and their kin.
 
-use crate::engine::command::Command;
+use super::scan;
+use crate::base::{Bytes, Millis, glob};
+use crate::engine::call::Call;
+use crate::engine::command::{ALL_KEYS, Command, DENYOOM, FAST, ONE_KEY, Outcome, READONLY, TWO_KEYS, WRITE};
+use crate::engine::notify::Class;
+use crate::engine::refusal::{self, Refusal};
+use crate::resp::Reply;
 
-pub const COMMANDS: &[Command] = &[];
+const BASE: Command = Command { acl: &["keyspace"], ..Command::GENERIC };
+const SUMMED: &[&str] = &["request_policy:multi_shard", "response_policy:agg_sum"];
+
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "COPY",
+        syntax: "source destination [DB destination-db] [REPLACE]",
+        summary: "Copy a value and its expiry to another key.",
+        since: "6.2.0",
+        complexity: "O(N), N the number of elements; O(1) for strings",
+        flags: WRITE.with(DENYOOM),
+        keys: TWO_KEYS,
+        run: copy,
+        ..BASE
+    },
+    Command {
+        name: "DEL",
+        syntax: "key [key ...]",
+        summary: "Delete keys.",
+        complexity: "O(N), N the number of keys and of the elements in their collections",
+        flags: WRITE,
+        keys: ALL_KEYS,
+        tips: SUMMED,
+        run: del,
+        ..BASE
+    },
+    Command {
+        name: "EXISTS",
+        syntax: "key [key ...]",
+        summary: "How many of these keys exist; one named twice counts twice.",
+        complexity: "O(N), N the number of keys",
+        flags: READONLY.with(FAST),
+        keys: ALL_KEYS,
+        tips: SUMMED,
+        run: exists,
+        ..BASE
+    },
+    Command {
+        name: "KEYS",
+        syntax: "pattern",
+        summary: "All names that match a pattern. Looks at every key: not for busy servers.",
+        complexity: "O(N), N the number of keys in the database",
+        flags: READONLY,
+        acl: &["keyspace", "dangerous"],
+        tips: &["request_policy:all_shards", "nondeterministic_output_order"],
+        run: keys,
+        ..BASE
+    },
+    Command {
+        name: "MOVE",
+        syntax: "key db",
+        summary: "Move a key to another database.",
+        flags: WRITE.with(FAST),
+        keys: ONE_KEY,
+        run: move_key,
+        ..BASE
+    },
+    Command {
+        name: "RANDOMKEY",
+        syntax: "",
+        summary: "The name of a random key.",
+        flags: READONLY,
+        tips: &["request_policy:all_shards", "response_policy:special", "nondeterministic_output"],
+        run: randomkey,
+        ..BASE
+    },
+    Command {
+        name: "RENAME",
+        syntax: "key newkey",
+        summary: "Give a value another name, overwriting what had it.",
+        flags: WRITE,
+        keys: TWO_KEYS,
+        run: |call| rename(call, false).map(|_| Reply::OK),
+        ..BASE
+    },
+    Command {
+        name: "RENAMENX",
+        syntax: "key newkey",
+        summary: "Give a value another name, if nothing has that name.",
+        flags: WRITE.with(FAST),
+        keys: TWO_KEYS,
+        run: |call| rename(call, true).map(Reply::flag),
+        ..BASE
+    },
+    Command {
+        name: "SCAN",
+        syntax: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
+        summary: "The names of the database, some at a time.",
+        since: "2.8.0",
+        complexity: "O(1) a call, O(N) for all N keys",
+        flags: READONLY,
+        tips: &["nondeterministic_output", "request_policy:special", "response_policy:special"],
+        run: scan_keys,
+        ..BASE
+    },
+    Command {
+        name: "TOUCH",
+        syntax: "key [key ...]",
+        summary: "Mark keys as just used; how many of them exist.",
+        since: "3.2.1",
+        complexity: "O(N), N the number of keys",
+        flags: READONLY.with(FAST),
+        keys: ALL_KEYS,
+        tips: SUMMED,
+        run: touch,
+        ..BASE
+    },
+    Command {
+        name: "TYPE",
+        syntax: "key",
+        summary: "What kind of value a key holds.",
+        flags: READONLY.with(FAST),
+        keys: ONE_KEY,
+        run: kind,
+        ..BASE
+    },
+    Command {
+        name: "UNLINK",
+        syntax: "key [key ...]",
+        summary: "Delete keys; Redis frees their memory in the background.",
+        since: "4.0.0",
+        complexity: "O(1) for each key",
+        flags: WRITE.with(FAST),
+        keys: ALL_KEYS,
+        tips: SUMMED,
+        run: del,
+        ..BASE
+    },
+    Command {
+        name: "WAIT",
+        syntax: "numreplicas timeout",
+        summary: "Wait until replicas have received the writes of this connection.",
+        since: "3.0.0",
+        acl: &["connection"],
+        tips: &["request_policy:all_shards", "response_policy:agg_min"],
+        run: wait,
+        ..BASE
+    },
+];
+
+fn del(call: &mut Call) -> Outcome {
+    let mut deleted = 0;
+    for key in &call.args[1..] {
+        if call.remove(key).is_some() {
+            call.changed(Class::Generic, "del", key);
+            deleted += 1;
+        }
+    }
+    Ok(Reply::Int(deleted))
+}
+
+fn exists(call: &mut Call) -> Outcome {
+    let keys = &call.args[1..];
+    Ok(keys.iter().filter(|key| call.look(key).is_some()).count().into())
+}
+
+fn touch(call: &mut Call) -> Outcome {
+    let keys = &call.args[1..];
+    Ok(keys.iter().filter(|key| call.read_value(key).is_some()).count().into())
+}
+
+fn kind(call: &mut Call) -> Outcome {
+    let key = &call.args[1];
+    Ok(Reply::status(call.look(key).map_or("none", |slot| slot.value.kind())))
+}
+
+fn keys(call: &mut Call) -> Outcome {
+    let pattern = &call.args[1];
+    let (now, all) = (call.now, pattern == "*");
+    let matching = call.db_ref().iter().filter(|(key, slot)| {
+        // Past its expiry it no longer exists; KEYS only looks, so it is not removed here.
+        (all || glob::matches(pattern, key)) && !slot.is_expired(now)
+    });
+    Ok(Reply::Array(matching.map(|(key, _)| Reply::Bulk(key.clone())).collect()))
+}
+
+fn scan_keys(call: &mut Call) -> Outcome {
+    let cursor = scan::cursor(&call.args[1])?;
+    let options = scan::Options::parse(&call.args[2..], true)?;
+    let mut found = Vec::new();
+    let db = call.db_ref();
+    let cursor = options.walk(cursor, |at| {
+        let mut seen = 0;
+        let next = db.scan(at, |key, _| {
+            seen += 1;
+            if options.matches(key) {
+                found.push(key.clone());
+            }
+        });
+        (next, seen)
+    });
+    found.retain(|key| {
+        let wanted = |kind: &'static str| options.kind.is_none_or(|word| word.eq_ignore_ascii_case(kind.as_bytes()));
+        call.slot(key).is_some_and(|slot| wanted(slot.value.kind()))
+    });
+    Ok(scan::reply(cursor, found.into_iter().map(Reply::Bulk).collect()))
+}
+
+fn randomkey(call: &mut Call) -> Outcome {
+    while let Some((key, _)) = call.server.dbs[call.db].random(call.rng) {
+        let key = key.clone();
+        // A replica does not expire by itself: there an expired key may be the answer.
+        if call.slot(&key).is_some() {
+            return Ok(Reply::Bulk(key));
+        }
+    }
+    Ok(Reply::Nil)
+}
+
+/// True if it was renamed; false if `only_if_free` and the new name is taken.
+fn rename(call: &mut Call, only_if_free: bool) -> Result<bool, Refusal> {
+    let (from, to) = (&call.args[1], &call.args[2]);
+    if call.write_value(from).is_none() {
+        return Err(refusal::NO_SUCH_KEY);
+    }
+    if from == to {
+        return Ok(!only_if_free);
+    }
+    if call.write_value(to).is_some() {
+        if only_if_free {
+            return Ok(false);
+        }
+        call.remove(to);
+    }
+    let slot = call.db_mut().remove(from).expect("looked up above");
+    let expires_at = slot.expires_at();
+    place(call, to, slot.value, expires_at, slot.access);
+    call.touched(from);
+    call.touched(to);
+    call.notify(Class::Generic, "rename_from", from);
+    call.notify(Class::Generic, "rename_to", to);
+    call.dirty(1);
+    Ok(true)
+}
+
+/// Puts a value that lived elsewhere under `key` of the call's database.
+fn place(call: &mut Call, key: &Bytes, value: crate::engine::value::Value, expires_at: Option<Millis>, access: u32) {
+    call.insert(key, value);
+    call.set_expiry(key, expires_at);
+    if let Some(slot) = call.db_mut().slot_mut(key) {
+        slot.access = access;
+    }
+}
+
+/// Carries `act` out in another database.
+fn within<T>(call: &mut Call, db: usize, act: impl FnOnce(&mut Call) -> T) -> T {
+    let home = std::mem::replace(&mut call.db, db);
+    let result = act(call);
+    call.db = home;
+    result
+}
+
+/// The number of a database. Err: not an integer, or no such database.
+fn database(call: &Call, index: usize) -> Result<usize, Refusal> {
+    let db = call.int(index)?;
+    if i32::try_from(db).is_err() {
+        return Err(Refusal::from(format!(
+            "ERR value is out of range, value must between {} and {}",
+            i32::MIN,
+            i32::MAX
+        )));
+    }
+    usize::try_from(db).ok().filter(|db| *db < call.server.dbs.len()).ok_or(refusal::DB_INDEX)
+}
+
+const SAME_OBJECT: Refusal = Refusal::new("ERR source and destination objects are the same");
+
+fn move_key(call: &mut Call) -> Outcome {
+    let key = &call.args[1];
+    let to = database(call, 2)?;
+    if to == call.db {
+        return Err(SAME_OBJECT);
+    }
+    if call.write_value(key).is_none() || within(call, to, |call| call.write_value(key).is_some()) {
+        return Ok(Reply::Int(0));
+    }
+    let slot = call.db_mut().remove(key).expect("looked up above");
+    let expires_at = slot.expires_at();
+    within(call, to, |call| place(call, key, slot.value, expires_at, slot.access));
+    call.touched(key);
+    within(call, to, |call| call.touched(key));
+    call.notify(Class::Generic, "move_from", key);
+    within(call, to, |call| call.notify(Class::Generic, "move_to", key));
+    call.dirty(1);
+    Ok(Reply::Int(1))
+}
+
+fn copy(call: &mut Call) -> Outcome {
+    let (from, to) = (&call.args[1], &call.args[2]);
+    let (mut db, mut replace) = (call.db, false);
+    let mut at = 3;
+    while at < call.args.len() {
+        if call.is(at, "REPLACE") {
+            replace = true;
+        } else if call.is(at, "DB") && at + 1 < call.args.len() {
+            at += 1;
+            db = database(call, at)?;
+        } else {
+            return Err(refusal::SYNTAX);
+        }
+        at += 1;
+    }
+    if db == call.db && from == to {
+        return Err(SAME_OBJECT);
+    }
+    let Some(value) = call.read_value(from).cloned() else { return Ok(Reply::Int(0)) };
+    let (expires_at, access) = call.slot(from).map(|slot| (slot.expires_at(), slot.access)).expect("just read");
+    let copied = within(call, db, |call| {
+        if call.write_value(to).is_some() {
+            if !replace {
+                return false;
+            }
+            call.remove(to);
+        }
+        place(call, to, value, expires_at, access);
+        call.changed(Class::Generic, "copy_to", to);
+        true
+    });
+    Ok(Reply::flag(copied))
+}
+
+fn wait(call: &mut Call) -> Outcome {
+    let wanted = call.int(1)?;
+    let timeout = parse_timeout(&call.args[2])?;
+    if wanted <= 0 {
+        return Ok(Reply::Int(0));
+    }
+    // This instance has no replicas that could ever answer.
+    call.block(&[], "", timeout, Reply::Int(0))
+}
+
+fn parse_timeout(text: &[u8]) -> Result<Millis, Refusal> {
+    let ms = crate::engine::value::string::parse_int(text)
+        .ok_or(Refusal::new("ERR timeout is not an integer or out of range"))?;
+    u64::try_from(ms).map(Millis).map_err(|_| Refusal::new("ERR timeout is negative"))
+}

@@ -21,6 +21,7 @@ pub mod zset;
 use super::command::Command;
 use super::refusal::Refusal;
 use crate::base::Bytes;
+use crate::resp::Reply;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -110,4 +111,11 @@ pub fn index(command: &Command) -> usize {
 
 pub fn arity(command: &Command) -> i32 {
     entry(command).arity
+}
+
+/// The reply of a container's HELP: `lines` in Redis' frame.
+pub fn help(container: &str, lines: &'static [&'static str]) -> Reply {
+    let head = format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+    let body = lines.iter().chain(["HELP", "    Print this help."].iter()).map(|line| Reply::status(line));
+    Reply::Array(std::iter::once(Reply::Status(head.into())).chain(body).collect())
 }

@@ -3,6 +3,8 @@
 mod lcs;
 mod set;
 
+pub(super) use set::invalid_expire_time;
+
 use crate::base::{Bytes, float};
 use crate::engine::call::Call;
 use crate::engine::command::{ALL_KEYS, Command, DENYOOM, FAST, Keys, ONE_KEY, Outcome, READONLY, TWO_KEYS, WRITE};
@@ -408,8 +410,7 @@ pub(super) fn byte_range(start: i64, end: i64, len: usize) -> Option<(usize, usi
 
 /// The longest string that may be made: proto-max-bulk-len, in bytes.
 pub(super) fn max_len(call: &Call) -> u64 {
-    let _ = call;
-    512 * 1024 * 1024
+    call.server.config.proto_max_bulk_len
 }
 
 /// Refuses to make a string of `len + more` bytes if that is over `max`.

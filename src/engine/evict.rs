@@ -1,0 +1,232 @@
+//! Making room when memory is full, and what that needs to know of each key: when or how often it was used.
+//!
+//! Every access stamps the key (`accessed`): with the second, or under the LFU policies with a counter that grows
+//! logarithmically and decays by the minute. When `maxmemory` is exceeded before a command, keys go until it is not:
+//! the best of a pool of 16 candidates, which each round refills from `maxmemory-samples` random keys of each database.
+
+use super::client::ClientId;
+use super::command::{Command, DENYOOM};
+use super::config::{Config, Eviction};
+use super::keyspace::{Db, Slot};
+use super::notify::Class;
+use super::{Instance, Outbox};
+use crate::base::{Bytes, Millis, Rng};
+
+/// Where the counter of a new key begins, so that it is not evicted at once.
+const LFU_INIT: u32 = 5;
+const POOL_MAX: usize = 16;
+
+/// The stamp of a key that is made now.
+pub fn fresh(config: &Config, now: Millis) -> u32 {
+    if config.eviction.is_lfu() { minutes(now) << 16 | LFU_INIT } else { now.secs() as u32 }
+}
+
+/// The stamp of a key that is used now, whose stamp was `before`.
+pub fn accessed(config: &Config, before: u32, now: Millis, rng: &mut Rng) -> u32 {
+    if !config.eviction.is_lfu() {
+        return now.secs() as u32;
+    }
+    let counter = u32::from(frequency(before, now, config.lfu_decay_minutes));
+    let odds = counter.saturating_sub(LFU_INIT) as usize * config.lfu_log_factor as usize + 1;
+    let grown = counter + u32::from(counter < 255 && rng.below(odds) == 0);
+    minutes(now) << 16 | grown
+}
+
+fn minutes(now: Millis) -> u32 {
+    (now.secs() / 60) as u32 & 0xffff
+}
+
+/// The LFU counter now, 0..=255, less one for each `decay_minutes` since the stamp; 0 minutes: never less.
+pub fn frequency(stamp: u32, now: Millis, decay_minutes: u32) -> u8 {
+    let elapsed = (minutes(now).wrapping_sub(stamp >> 16)) & 0xffff;
+    let decayed = elapsed.checked_div(decay_minutes).unwrap_or(0);
+    (stamp & 0xff).saturating_sub(decayed) as u8
+}
+
+/// Seconds since the access that left `stamp`.
+pub fn idle_secs(stamp: u32, now: Millis) -> u64 {
+    now.secs().saturating_sub(u64::from(stamp))
+}
+
+impl Eviction {
+    /// Whether it looks at the access stamps: then no value is shared between keys.
+    pub fn tracks_access(self) -> bool {
+        matches!(self, Eviction::Lru { .. } | Eviction::Lfu { .. })
+    }
+
+    /// Whether only keys with an expiry may go.
+    fn volatile_only(self) -> bool {
+        match self {
+            Eviction::Lru { volatile } | Eviction::Lfu { volatile } | Eviction::Random { volatile } => volatile,
+            Eviction::Ttl => true,
+            Eviction::None => false,
+        }
+    }
+}
+
+/// A key that may go: the higher the score, the sooner.
+#[derive(Clone, Debug)]
+struct Candidate {
+    score: u64,
+    db: usize,
+    key: Bytes,
+}
+
+/// What the sampling remembers from one round to the next.
+#[derive(Clone, Debug, Default)]
+pub struct Pool {
+    /// By score, the best last.
+    candidates: Vec<Candidate>,
+    /// The random policies take a key from each database in turn.
+    next_db: usize,
+}
+
+impl Pool {
+    fn offer(&mut self, score: u64, db: usize, key: &Bytes) {
+        let at = self.candidates.partition_point(|other| other.score < score);
+        let candidate = Candidate { score, db, key: key.clone() };
+        if self.candidates.len() < POOL_MAX {
+            self.candidates.insert(at, candidate);
+        } else if at > 0 {
+            // Full: the worst makes room for a better one.
+            self.candidates.remove(0);
+            self.candidates.insert(at - 1, candidate);
+        }
+    }
+}
+
+impl Instance {
+    /// Evicts until memory is below maxmemory; false if it is over and nothing may go.
+    pub fn make_room(&mut self, now: Millis, rng: &mut Rng, out: &mut Outbox) -> bool {
+        let max = self.config.maxmemory;
+        if max == 0 {
+            return true;
+        }
+        self.dbs.iter_mut().for_each(Db::track_memory);
+        while self.used_memory() > max {
+            let Some((db, key)) = self.victim(now, rng) else { return false };
+            self.evict(db, &key, out);
+        }
+        true
+    }
+
+    /// Whether `command` must be refused while memory is full. A transaction's queue takes memory as well; EXEC counts as
+    /// what it would run.
+    pub(super) fn needs_memory(&self, id: ClientId, command: &Command) -> bool {
+        let transaction = self.clients.get(&id).and_then(|client| client.transaction.as_ref());
+        match (transaction, command.name) {
+            (_, "DISCARD" | "MULTI" | "QUIT" | "RESET") => command.flags.has(DENYOOM),
+            (Some(transaction), "EXEC") => transaction.queue.iter().any(|(command, _)| command.flags.has(DENYOOM)),
+            (Some(_), _) => true,
+            (None, _) => command.flags.has(DENYOOM),
+        }
+    }
+
+    fn evict(&mut self, db: usize, key: &Bytes, out: &mut Outbox) {
+        self.dbs[db].remove(key);
+        self.stats.evicted_keys += 1;
+        self.propagate(db, vec![Bytes::from("DEL"), key.clone()]);
+        self.touch(db, key);
+        self.notify(db, Class::Evicted, "evicted", key, out);
+    }
+
+    fn victim(&mut self, now: Millis, rng: &mut Rng) -> Option<(usize, Bytes)> {
+        match self.config.eviction {
+            Eviction::None => None,
+            Eviction::Random { volatile } => self.random_victim(volatile, rng),
+            _ => self.best_victim(now, rng),
+        }
+    }
+
+    fn random_victim(&mut self, volatile: bool, rng: &mut Rng) -> Option<(usize, Bytes)> {
+        for _ in 0..self.dbs.len() {
+            let at = self.eviction_pool.next_db % self.dbs.len();
+            self.eviction_pool.next_db = at + 1;
+            let db = &self.dbs[at];
+            let key = if volatile { db.random_volatile(rng) } else { db.random(rng).map(|(key, _)| key) };
+            if let Some(key) = key {
+                return Some((at, key.clone()));
+            }
+        }
+        None
+    }
+
+    /// The pool's best that is still there, after a round of sampling; more rounds if the pool held only ghosts.
+    fn best_victim(&mut self, now: Millis, rng: &mut Rng) -> Option<(usize, Bytes)> {
+        let volatile = self.config.eviction.volatile_only();
+        loop {
+            if !self.fill_pool(volatile, now, rng) {
+                return None;
+            }
+            while let Some(best) = self.eviction_pool.candidates.pop() {
+                let slot = self.dbs.get(best.db).and_then(|db| db.slot(&best.key));
+                if slot.is_some_and(|slot| !volatile || slot.expires_at().is_some()) {
+                    return Some((best.db, best.key));
+                }
+            }
+        }
+    }
+
+    /// One round of sampling; false if no database has a key that may go.
+    fn fill_pool(&mut self, volatile: bool, now: Millis, rng: &mut Rng) -> bool {
+        let (config, pool) = (&self.config, &mut self.eviction_pool);
+        let mut any = false;
+        for (at, db) in self.dbs.iter().enumerate() {
+            let len = if volatile { db.volatile_len() } else { db.len() };
+            any |= len > 0;
+            let samples = config.maxmemory_samples;
+            for i in 0..samples.min(len) {
+                // Few keys are looked at one by one: a draw could miss the best of them.
+                let index = if len <= samples { i } else { rng.below(len) };
+                let found = if volatile {
+                    db.volatile_at(index).and_then(|key| db.slot(key).map(|slot| (key, slot)))
+                } else {
+                    db.nth(index)
+                };
+                if let Some((key, slot)) = found {
+                    pool.offer(score(config, slot, now), at, key);
+                }
+            }
+        }
+        any
+    }
+}
+
+fn score(config: &Config, slot: &Slot, now: Millis) -> u64 {
+    match config.eviction {
+        Eviction::Lfu { .. } => 255 - u64::from(frequency(slot.access, now, config.lfu_decay_minutes)),
+        Eviction::Ttl => u64::MAX - slot.expires_at().map_or(u64::MAX, |at| at.0),
+        _ => idle_secs(slot.access, now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counter_decays_by_the_minute_and_grows_ever_more_slowly() {
+        let mut config = Config::default();
+        config.set("maxmemory-policy", "allkeys-lfu").unwrap();
+        let mut rng = Rng::new(1);
+        let now = Millis::from_secs(1_000_000);
+        let mut stamp = fresh(&config, now);
+        for _ in 0..1000 {
+            stamp = accessed(&config, stamp, now, &mut rng);
+        }
+        let after_1000 = frequency(stamp, now, 1);
+        assert!((10..30).contains(&after_1000), "Redis' table says 18 after 1000 hits: {after_1000}");
+        assert_eq!(frequency(stamp, now + Millis::from_secs(180), 1), after_1000 - 3);
+        assert_eq!(frequency(stamp, now + Millis::from_secs(180), 0), after_1000);
+    }
+
+    #[test]
+    fn the_pool_keeps_the_best_sixteen() {
+        let mut pool = Pool::default();
+        for n in 0..100u64 {
+            pool.offer((n * 37) % 100, 0, &Bytes::from(n.to_string()));
+        }
+        let scores: Vec<u64> = pool.candidates.iter().map(|candidate| candidate.score).collect();
+        assert_eq!(scores, (84..100).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,46 @@
+//! Expiry: when a key stops existing.
+//!
+//! Redis removes an expired key at two moments: when someone looks it up (lazy, in `Call`) and in the sampling pass of
+//! its periodic task (active, here). The pass looks at 20 keys with an expiry in each database, and again as long as more
+//! than a tenth of them had expired; it goes on where the last one stopped. A replica waits for its primary's DEL.
+
+use super::{Instance, Outbox};
+use crate::base::Millis;
+
+/// ACTIVE_EXPIRE_CYCLE_KEYS_PER_LOOP and ACTIVE_EXPIRE_CYCLE_ACCEPTABLE_STALE (percent) at active-expire-effort 1.
+const KEYS_PER_LOOP: usize = 20;
+const ACCEPTABLE_STALE: usize = 10;
+
+impl Instance {
+    /// One pass over all databases, with all that follows from each expired key. Redis bounds it by time (25 ms); time
+    /// stands still in a step, so ours is bounded by the keys there are.
+    pub fn expire_cycle(&mut self, now: Millis, out: &mut Outbox) {
+        if !self.expires_keys() {
+            return;
+        }
+        for db in 0..self.dbs.len() {
+            while self.expire_loop(db, now, out) {}
+        }
+    }
+
+    /// Looks at 20 keys; true if so many had expired that it is worth to look on.
+    fn expire_loop(&mut self, db: usize, now: Millis, out: &mut Outbox) -> bool {
+        let look_at = self.dbs[db].volatile_len().min(KEYS_PER_LOOP);
+        let mut expired = 0;
+        for _ in 0..look_at {
+            let place = &mut self.dbs[db];
+            // A removal puts the last key into the gap: the cursor goes downwards, so none is passed over.
+            let len = place.volatile_len();
+            let at =
+                if place.expire_cursor == 0 || place.expire_cursor > len { len - 1 } else { place.expire_cursor - 1 };
+            place.expire_cursor = at;
+            let key = place.volatile_at(at).expect("below the length");
+            if place.slot(key).is_some_and(|slot| slot.is_expired(now)) {
+                let key = key.clone();
+                self.expire(db, &key, out);
+                expired += 1;
+            }
+        }
+        look_at > 0 && expired * 100 > look_at * ACCEPTABLE_STALE
+    }
+}
