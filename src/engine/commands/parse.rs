@@ -18,9 +18,9 @@ pub fn at_least(call: &Call, index: usize, least: i64, message: &'static str) ->
     parse_int(&call.args[index]).filter(|n| *n >= least).ok_or(Refusal::new(message))
 }
 
-/// Argument `index` as a number from 0 on.
+/// Argument `index` as a number from 0 on. Err: `must be positive`, also for what is no number.
 pub fn positive(call: &Call, index: usize) -> Result<usize, Refusal> {
-    usize::try_from(call.int(index)?).map_err(|_| refusal::NOT_POSITIVE)
+    parse_int(&call.args[index]).and_then(|n| usize::try_from(n).ok()).ok_or(refusal::NOT_POSITIVE)
 }
 
 /// The keys behind a count at argument `index`, and where the arguments go on. Err: `ERR numkeys should be greater than
