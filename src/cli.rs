@@ -1,5 +1,7 @@
 //! The command line: clap definitions and nothing else. `main` acts on them.
 
+use crate::repl;
+use crate::resp::render::Form;
 use clap::{Parser, Subcommand};
 
 /// An interactive terminal learning lab for Redis.
@@ -33,6 +35,8 @@ pub enum Command {
     Learn(Learn),
     /// Serve the engine on a loopback port, for any Redis client
     Serve(Serve),
+    /// A sandbox prompt; with -h, -p or -u a client of a real server, like redis-cli
+    Repl(Repl),
 }
 
 /// `redlab serve [FILE] [--port N] [--directive value ...]`: the arguments of redis-server.
@@ -42,4 +46,92 @@ pub struct Serve {
     /// A redis.conf, then directives: --port 6400 --dir /tmp/data --appendonly yes
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub args: Vec<String>,
+}
+
+/// The options are redis-cli's, by name and meaning.
+#[derive(clap::Args, Debug)]
+#[command(disable_help_flag = true)]
+pub struct Repl {
+    /// Server host name
+    #[arg(short = 'h', value_name = "HOST")]
+    pub host: Option<String>,
+    /// Server port
+    #[arg(short = 'p', value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Server, as redis://[user:password@]host[:port][/db]
+    #[arg(short = 'u', value_name = "URI")]
+    pub uri: Option<String>,
+    /// Database number
+    #[arg(short = 'n', value_name = "DB")]
+    pub db: Option<u32>,
+    /// User name for AUTH
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Password (or in REDISCLI_AUTH, where `ps` does not show it)
+    #[arg(short = 'a', long = "pass", value_name = "PASSWORD")]
+    pub password: Option<String>,
+    /// Speak RESP2
+    #[arg(short = '2')]
+    pub resp2: bool,
+    /// Speak RESP3
+    #[arg(short = '3', conflicts_with = "resp2")]
+    pub resp3: bool,
+    /// Follow a cluster's redirections
+    #[arg(short = 'c')]
+    pub cluster: bool,
+    /// Print replies raw (what happens anyway when the output is no terminal)
+    #[arg(long, group = "form")]
+    pub raw: bool,
+    /// Print replies for people, also when the output is no terminal
+    #[arg(long, group = "form")]
+    pub no_raw: bool,
+    #[arg(long, group = "form", help = "Print replies as CSV")]
+    pub csv: bool,
+    #[arg(long, group = "form", help = "Print replies as JSON, speaking RESP3")]
+    pub json: bool,
+    #[arg(long, group = "form", help = "Print replies as JSON with escaped bytes, speaking RESP3")]
+    pub quoted_json: bool,
+    /// Run the command N times
+    #[arg(short = 'r', value_name = "N")]
+    pub repeat: Option<u64>,
+    /// Seconds between two times
+    #[arg(short = 'i', value_name = "SECONDS")]
+    pub interval: Option<f64>,
+    /// Make the exit code 1 if a command fails
+    #[arg(short = 'e')]
+    pub exit_on_error: bool,
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    pub help: Option<bool>,
+    /// A command to run instead of a prompt
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+impl From<Repl> for repl::Options {
+    fn from(given: Repl) -> repl::Options {
+        let forms = [
+            (given.raw, Form::Raw),
+            (given.no_raw, Form::Tty),
+            (given.csv, Form::Csv),
+            (given.json, Form::Json),
+            (given.quoted_json, Form::QuotedJson),
+        ];
+        let from_environment = || std::env::var("REDISCLI_AUTH").ok().filter(|password| !password.is_empty());
+        repl::Options {
+            host: given.host,
+            port: given.port,
+            uri: given.uri,
+            db: given.db,
+            user: given.user,
+            password: given.password.or_else(from_environment),
+            protocol: if given.resp3 { Some(3) } else { given.resp2.then_some(2) },
+            cluster: given.cluster,
+            form: forms.into_iter().find(|(asked, _)| *asked).map(|(_, form)| form),
+            repeat: given.repeat,
+            interval: given.interval,
+            exit_on_error: given.exit_on_error,
+            command: given.command,
+        }
+    }
 }

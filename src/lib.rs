@@ -20,6 +20,7 @@ pub mod tutor;
 
 pub mod learn;
 pub mod plain;
+pub mod repl;
 pub mod server;
 pub mod tui;
 

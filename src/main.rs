@@ -11,6 +11,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match Cli::parse().command {
         Some(Command::Serve(serve)) => redlab::server::run(&serve.args),
+        Some(Command::Repl(repl)) => redlab::repl::run(repl.into()),
         Some(Command::Learn(learn)) => self::learn(&learn),
         None => learn(&Learn::default()),
     }

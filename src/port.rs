@@ -46,6 +46,13 @@ pub trait Backend {
     /// Opens a connection to whatever listens on `port`; Err is the text redis-cli prints:
     /// `Could not connect to Redis at 127.0.0.1:6390: Connection refused`.
     fn connect(&mut self, port: u16, terminal: &str) -> Result<ConnectionId, String>;
+    /// As `connect`, to a named host. A machine that stands by itself has only its own names.
+    fn connect_to(&mut self, host: &str, port: u16, terminal: &str) -> Result<ConnectionId, String> {
+        match host {
+            "127.0.0.1" | "localhost" | "::1" | "0.0.0.0" | "" => self.connect(port, terminal),
+            _ => Err(format!("Could not connect to Redis at {host}:{port}: Name or service not known")),
+        }
+    }
     fn send(&mut self, connection: ConnectionId, args: Vec<Bytes>);
     fn receive(&mut self, connection: ConnectionId) -> Vec<Incoming>;
     fn hang_up(&mut self, connection: ConnectionId);

@@ -142,11 +142,7 @@ impl Cli {
             (self.db, self.in_transaction, self.subscribed) = (0, false, false);
         }
         self.monitoring = false;
-        let connected = if is_this_machine(&self.options.host) {
-            backend.connect(self.options.port, terminal)
-        } else {
-            Err("Name or service not known".to_owned())
-        };
+        let connected = backend.connect_to(&self.options.host, self.options.port, terminal);
         match connected {
             Err(reason) => {
                 // The backend speaks of 127.0.0.1, redis-cli of the host it was given.
@@ -511,10 +507,6 @@ fn message_kind(reply: &Reply) -> Option<String> {
 
 fn is_word(arg: &[u8], word: &str) -> bool {
     arg.eq_ignore_ascii_case(word.as_bytes())
-}
-
-fn is_this_machine(host: &str) -> bool {
-    matches!(host, "127.0.0.1" | "localhost" | "::1" | "0.0.0.0" | "")
 }
 
 /// atoi(3), which is what redis-cli shows: digits at the beginning, else 0.

@@ -1,0 +1,92 @@
+//! `redlab repl`: the sandbox prompt, and a client of a real server with -h, -p or -u.
+//!
+//! It is a terminal of the lab at `redis-cli`, in front of rustyline (`prompt`) or of a pipe (`stream`). The sandbox is an
+//! embedded machine with one server, whose clock runs with the real one; nothing of it is kept. What comes from a pipe is
+//! answered in redis-cli's raw form, byte for byte.
+
+mod help;
+mod paint;
+mod prompt;
+mod stream;
+
+use crate::backend::{Embedded, Remote};
+use crate::base::{Bytes, Millis};
+use crate::lab::Topology;
+use crate::lab::topology::Server;
+use crate::port::Backend;
+use crate::resp::render::Form;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// What the command line said: the words are redis-cli's.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub host: Option<String>,
+    pub port: Option<u16>,
+    pub uri: Option<String>,
+    pub db: Option<u32>,
+    pub user: Option<String>,
+    pub password: Option<String>,
+    pub protocol: Option<u8>,
+    pub cluster: bool,
+    /// None: for people on a terminal, else raw.
+    pub form: Option<Form>,
+    pub repeat: Option<u64>,
+    pub interval: Option<f64>,
+    /// An error reply makes the exit code 1.
+    pub exit_on_error: bool,
+    /// A command to run instead of a prompt.
+    pub command: Vec<String>,
+}
+
+/// Runs the prompt, the pipe or the command to its end.
+pub fn run(options: Options) -> ExitCode {
+    let remote = options.host.is_some() || options.port.is_some() || options.uri.is_some();
+    let mut machine = if remote { Machine::remote() } else { Machine::sandbox() };
+    let (typed, seen) = (std::io::stdin().is_terminal(), std::io::stdout().is_terminal());
+    let form = options.form.unwrap_or(if seen { Form::Tty } else { Form::Raw });
+    if !options.command.is_empty() {
+        let command: Vec<Bytes> = options.command.iter().map(|word| Bytes::from(word.as_str())).collect();
+        return stream::run_command(&options, form, command, &mut machine);
+    }
+    if typed && seen {
+        return prompt::run(&options, &mut machine);
+    }
+    stream::run_lines(&options, form, std::io::stdin().lock(), &mut machine)
+}
+
+/// A backend, and how its time passes.
+struct Machine {
+    backend: Box<dyn Backend>,
+    /// When the sandbox's clock was last brought up to the real one; None: the backend has the real time.
+    seen: Option<Instant>,
+}
+
+impl Machine {
+    fn sandbox() -> Machine {
+        let clock =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(Millis::ZERO, |since| Millis(since.as_millis() as u64));
+        let server = Server::new("redis", 6379, "save \"\"\n");
+        let topology = Topology { clock, seed: clock.0, instances: vec![server], ..Topology::default() };
+        Machine { backend: Box::new(Embedded::new(&topology)), seen: Some(Instant::now()) }
+    }
+
+    fn remote() -> Machine {
+        Machine { backend: Box::new(Remote::new()), seen: None }
+    }
+
+    fn is_sandbox(&self) -> bool {
+        self.seen.is_some()
+    }
+
+    /// Lets the sandbox's clock catch up with the real one.
+    fn keep_time(&mut self) {
+        let Some(seen) = &mut self.seen else { return };
+        let passed = Millis(seen.elapsed().as_millis() as u64);
+        if passed > Millis::ZERO {
+            *seen += std::time::Duration::from_millis(passed.0);
+            self.backend.advance(passed);
+        }
+    }
+}
