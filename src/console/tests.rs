@@ -64,6 +64,10 @@ impl Backend for Script {
         Ok(())
     }
     fn remove_file(&mut self, path: &str) -> Result<(), String> {
+        // A directory stands as long as files are in it.
+        if path.ends_with('/') && !self.files.keys().any(|file| file.starts_with(path)) {
+            return Ok(());
+        }
         self.files.remove(path).map(drop).ok_or_else(|| "No such file or directory".to_owned())
     }
     fn make_dir(&mut self, _: &str) -> Result<(), String> {

@@ -12,7 +12,7 @@ use super::topology::{Cron, Topology};
 use crate::base::{Bytes, Millis, Rng};
 use crate::engine::{ClientId, Env, Input, Outbox, Output};
 use crate::port::{ConnectionId, Incoming, Signal};
-use crate::resp::Reply;
+use crate::resp::{Protocol, Reply};
 use crate::snapshot::{Event, State, What};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -390,10 +390,12 @@ impl World {
                         told = (id == asker).then_some(sequence).or(told);
                         self.note_changes(&name, &mut changes, Some(sequence));
                     }
+                    let reply = reply.seen_by(self.protocol_of(at, client));
                     self.deliver(id, Incoming::Reply(reply));
                 }
                 Output::Push(client, reply) => {
                     let id = self.connection_of(at, client);
+                    let reply = reply.seen_by(self.protocol_of(at, client));
                     self.deliver(id, Incoming::Push(reply));
                 }
                 Output::Close(client) => self.close(at, client),
@@ -446,6 +448,12 @@ impl World {
     fn connection_of(&self, at: usize, client: ClientId) -> Option<ConnectionId> {
         let mut all = self.connections.iter().filter(|(_, it)| it.open);
         all.find(|(_, it)| it.process == at && it.client == client).map(|(id, _)| *id)
+    }
+
+    /// The protocol that a client speaks now; RESP2 for one that is gone.
+    fn protocol_of(&self, at: usize, client: ClientId) -> Protocol {
+        let instance = self.processes[at].instance.as_ref();
+        instance.and_then(|instance| instance.clients.get(&client)).map_or(Protocol::Resp2, |client| client.protocol)
     }
 
     fn deliver(&mut self, id: Option<ConnectionId>, incoming: Incoming) {

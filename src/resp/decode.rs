@@ -493,6 +493,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_client_sees_is_what_its_protocol_carries() {
+        let mut rng = Rng::new(19);
+        for case in 0..2000 {
+            let sent = random_reply(&mut rng, 0);
+            for protocol in [Protocol::Resp2, Protocol::Resp3] {
+                let mut wire = Vec::new();
+                encode::reply(&mut wire, &sent, protocol);
+                let mut replies = Replies::new();
+                replies.feed(&wire);
+                assert_eq!(replies.next(), Ok(Some(sent.clone().seen_by(protocol))), "case {case}");
+            }
+        }
+    }
+
+    #[test]
     fn both_null_kinds_of_resp2_are_told_apart() {
         let mut replies = Replies::new();
         replies.feed(b"$-1\r\n*-1\r\n|1\r\n+ttl\r\n:5\r\n+OK\r\n");

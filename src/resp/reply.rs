@@ -70,6 +70,23 @@ impl Reply {
         Reply::Array(items.into_iter().map(Reply::bulk).collect())
     }
 
+    /// What a client that speaks `protocol` sees: under RESP2 the kinds it lacks are rendered down, as [`super::encode`] does.
+    pub fn seen_by(self, protocol: Protocol) -> Reply {
+        if protocol == Protocol::Resp3 {
+            return self;
+        }
+        let all = |items: Vec<Reply>| items.into_iter().map(|item| item.seen_by(protocol)).collect();
+        match self {
+            Reply::Array(items) | Reply::Set(items) | Reply::Push(items) => Reply::Array(all(items)),
+            Reply::Many(replies) => Reply::Many(all(replies)),
+            Reply::Map(pairs) => Reply::Array(all(pairs.into_iter().flat_map(|(key, value)| [key, value]).collect())),
+            Reply::Double(value) => Reply::Bulk(Bytes::from(crate::base::float::text(value))),
+            Reply::Bool(yes) => Reply::Int(i64::from(yes)),
+            Reply::Verbatim(_, bytes) | Reply::BigNumber(bytes) => Reply::Bulk(bytes),
+            same => same,
+        }
+    }
+
     pub fn is_error(&self) -> bool {
         matches!(self, Reply::Error(_))
     }
