@@ -21,6 +21,7 @@ pub mod expire;
 pub mod keyspace;
 pub mod memory;
 pub mod notify;
+pub mod persist;
 pub mod pubsub;
 pub mod refusal;
 pub mod stats;
