@@ -14,8 +14,8 @@ use crate::base::{Bytes, Millis};
 use crate::port::{ConnectionId, Incoming, Signal, Spawned};
 use std::sync::Arc;
 
-/// A copy of the world is kept after so many inputs, and so many copies at most.
-const INPUTS_PER_CHECKPOINT: usize = 64;
+/// A copy of the world is kept after so many deeds, and so many copies at most.
+const DEEDS_PER_CHECKPOINT: usize = 128;
 const CHECKPOINTS: usize = 8;
 
 /// A step of undo, as positions in the journal.
@@ -49,7 +49,7 @@ pub struct Timeline {
     undone: Vec<Vec<u8>>,
     /// The first moment, then copies in the order of the journal.
     checkpoints: Vec<Checkpoint>,
-    inputs_since_checkpoint: usize,
+    deeds_since_checkpoint: usize,
 }
 
 impl Timeline {
@@ -64,7 +64,7 @@ impl Timeline {
             steps: Vec::new(),
             step_start: None,
             undone: Vec::new(),
-            inputs_since_checkpoint: 0,
+            deeds_since_checkpoint: 0,
         }
     }
 
@@ -187,8 +187,8 @@ impl Timeline {
         if !matches!(input, Input::Receive(_)) {
             self.undone.clear();
         }
-        self.inputs_since_checkpoint += 1;
-        if self.inputs_since_checkpoint > INPUTS_PER_CHECKPOINT {
+        self.deeds_since_checkpoint += usize::from(input.is_deed());
+        if self.deeds_since_checkpoint > DEEDS_PER_CHECKPOINT {
             self.keep_checkpoint();
         }
         input.encode(&mut self.entries);
@@ -202,7 +202,7 @@ impl Timeline {
     }
 
     fn keep_checkpoint(&mut self) {
-        self.inputs_since_checkpoint = 0;
+        self.deeds_since_checkpoint = 0;
         self.checkpoints.push(Checkpoint { at: self.entries.len(), world: Arc::new(self.world.clone()) });
         if self.checkpoints.len() > CHECKPOINTS {
             // Drops the one whose neighbours stand closest together, old gaps counting less: near the present they stay dense.
