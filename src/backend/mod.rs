@@ -6,7 +6,6 @@ pub mod lesson;
 pub mod remote;
 pub mod sql;
 mod storm;
-pub mod world;
 
 pub use embedded::Embedded;
 pub use remote::Remote;

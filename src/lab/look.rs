@@ -6,10 +6,14 @@ use crate::base::Bytes;
 use crate::engine::Instance;
 use crate::engine::client::{Client, ClientId};
 use crate::engine::keyspace::{Db, Slot};
+use crate::engine::memory;
 use crate::engine::value::Value;
 use crate::resp::Protocol;
 use crate::snapshot::{self, ITEMS_SHOWN, KEYS_SHOWN};
 use std::collections::BinaryHeap;
+
+/// As MEMORY USAGE looks at a large collection.
+const MEMORY_SAMPLES: usize = 5;
 
 impl World {
     pub fn snapshot(&self) -> snapshot::World {
@@ -38,7 +42,7 @@ impl World {
             clients: clients.unwrap_or_default(),
             disk: self.look_at_disk(process, instance),
             config: instance.map(look_at_config).unwrap_or_default(),
-            used_memory_bytes: 0,
+            used_memory_bytes: instance.map_or(0, Instance::used_memory),
             expired_keys: instance.map_or(0, |it| it.stats.expired_keys),
             evicted_keys: instance.map_or(0, |it| it.stats.evicted_keys),
         }
@@ -118,7 +122,7 @@ fn look_at_key(name: &Bytes, slot: &Slot) -> snapshot::Key {
         encoding: slot.value.encoding(),
         length: slot.value.len(),
         expires_at: slot.expires_at(),
-        memory_bytes: 0,
+        memory_bytes: memory::usage(name, slot, MEMORY_SAMPLES),
         value: look_at_value(&slot.value),
     }
 }
