@@ -1,0 +1,95 @@
+//! Random commands from the command table: every argument is made from its name in the syntax.
+
+use redlab::base::{Bytes, Rng};
+use redlab::engine::command::Command;
+use redlab::engine::syntax::{self, Item};
+
+/// The words of one call of `command`: mostly as its syntax says, now and then broken.
+pub fn call(command: &Command, rng: &mut Rng) -> Vec<Bytes> {
+    let mut words: Vec<Bytes> = command.name.split(' ').map(Bytes::from).collect();
+    let names = words.len();
+    sequence(&syntax::parse(command.syntax), rng, &mut words);
+    match rng.below(12) {
+        0 if words.len() > names => drop(words.remove(names + rng.below(words.len() - names))),
+        1 => words.push(junk(rng)),
+        2 if words.len() > names => {
+            let at = names + rng.below(words.len() - names);
+            words[at] = junk(rng);
+        }
+        _ => {}
+    }
+    words
+}
+
+fn sequence(items: &[Item], rng: &mut Rng, words: &mut Vec<Bytes>) {
+    let from = words.len();
+    for item in items {
+        match item {
+            Item::Token(token) => {
+                words.push(if rng.below(4) == 0 { token.to_lowercase().into() } else { (*token).into() })
+            }
+            Item::Value(name) => words.push(value(name, rng)),
+            Item::Optional(sequences) if rng.below(3) == 0 => {
+                sequence(&sequences[rng.below(sequences.len())], rng, words)
+            }
+            Item::Optional(_) => {}
+            Item::OneOf(sequences) => sequence(&sequences[rng.below(sequences.len())], rng, words),
+            // Once more: the same shape with other values.
+            Item::Repeat if rng.below(2) == 0 && words.len() - from < 8 => {
+                let again = &items[..items.len() - 1];
+                sequence(again, rng, words);
+            }
+            Item::Repeat => {}
+        }
+    }
+    // How many keys there are is said before them; a number that fits is drawn often enough.
+    if let Some(at) = (from..words.len()).find(|&at| words[at] == *"#numkeys") {
+        words[at] = Bytes::from((1 + rng.below(3)).to_string());
+    }
+}
+
+fn pick<'a>(words: &[&'a str], rng: &mut Rng) -> &'a str {
+    words[rng.below(words.len())]
+}
+
+fn value(name: &str, rng: &mut Rng) -> Bytes {
+    let text = match name {
+        "key" | "source" | "destination" | "newkey" | "destkey" | "srckey" | "dstkey" | "key1" | "key2"
+        | "sourcekey" => pick(&["str", "num", "list", "set", "ints", "hash", "zset", "none", "other"], rng),
+        "numkeys" => "#numkeys",
+        "field" | "member" | "element" | "pivot" => pick(&["a", "b", "c", "1", "2", "30", "x y", ""], rng),
+        "increment" | "decrement" => pick(&["1", "-3", "10", "2.5", "9223372036854775807"], rng),
+        "score" => pick(&["1", "2", "-1.5", "inf", "3e2", "0"], rng),
+        "min" => pick(&["-inf", "0", "(1", "-", "[a", "(b"], rng),
+        "max" => pick(&["+inf", "2", "(300", "+", "[c", "(c"], rng),
+        "start" | "stop" | "end" | "offset" | "index" => pick(&["0", "1", "-1", "2", "-2", "5", "100"], rng),
+        "count" | "len" | "num-matches" => pick(&["1", "2", "3", "-2", "0", "10"], rng),
+        "seconds" | "milliseconds" => pick(&["100", "1000000", "100000", "0", "-1"], rng),
+        "unix-time-seconds" => pick(&["4102444800", "1"], rng),
+        "unix-time-milliseconds" => pick(&["4102444800000", "1"], rng),
+        "pattern" => pick(&["*", "s*", "[hl]*", "?um", "nothing"], rng),
+        "cursor" => "0",
+        "index-db" | "db" | "destination-db" => pick(&["0", "1", "16"], rng),
+        "bit" => pick(&["0", "1"], rng),
+        "weight" => pick(&["1", "2", "0.5"], rng),
+        "timeout" => "0.01",
+        "serialized-value" => "broken",
+        _ => pick(
+            &[
+                "a",
+                "hello",
+                "10",
+                "-7",
+                "3.0",
+                "\u{e9}\n",
+                "a longer text that is no longer embedded beside its header",
+            ],
+            rng,
+        ),
+    };
+    Bytes::from(text)
+}
+
+fn junk(rng: &mut Rng) -> Bytes {
+    Bytes::from(pick(&["", "-1", "nan", "junk", "9223372036854775808", "LIMIT", "WITHSCORES", "1.5x", "\r\n"], rng))
+}

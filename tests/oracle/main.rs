@@ -1,0 +1,10 @@
+//! The engine against Redis.
+//!
+//! `recordings`: transcripts made from a real redis-server, replayed offline on every run. `differential`: random valid
+//! and broken commands, drawn from the command table, on both servers at once. What needs redis-server is skipped,
+//! visibly, where it is not installed; `REDLAB_REQUIRE_ORACLE=1` makes that an error.
+
+mod differential;
+mod generate;
+mod recordings;
+mod servers;

@@ -1,0 +1,131 @@
+//! The two servers that are compared: an engine in this process, and a redis-server on a free loopback port.
+
+use redlab::base::{Bytes, Millis, Rng};
+use redlab::engine::config::Config;
+use redlab::engine::disk::MemoryDisk;
+use redlab::engine::{ClientId, Env, Input, Instance, Output};
+use redlab::resp::decode::Replies;
+use redlab::resp::{Reply, encode};
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Something that takes a command at a named connection.
+pub trait Server {
+    fn request(&mut self, connection: &str, args: &[Bytes]) -> Reply;
+}
+
+/// An instance on the wall clock, so that both servers see the same time.
+pub struct Engine {
+    instance: Instance,
+    rng: Rng,
+    disk: MemoryDisk,
+    connections: BTreeMap<String, ClientId>,
+    out: Vec<Output>,
+}
+
+impl Engine {
+    pub fn new(seed: u64) -> Engine {
+        let mut rng = Rng::new(seed);
+        let instance = Instance::new(Config::default(), now(), &mut rng);
+        Engine { instance, rng, disk: MemoryDisk::default(), connections: BTreeMap::new(), out: Vec::new() }
+    }
+
+    fn step(&mut self, input: Input) {
+        let mut env = Env { now: now(), rng: &mut self.rng, disk: &mut self.disk };
+        self.instance.step(&mut env, input, &mut self.out);
+    }
+}
+
+fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
+    Millis(since.as_millis() as u64)
+}
+
+impl Server for Engine {
+    fn request(&mut self, connection: &str, args: &[Bytes]) -> Reply {
+        let next = ClientId(self.connections.len() as u64 + 1);
+        let known = self.connections.get(connection).copied();
+        let id = known.unwrap_or_else(|| {
+            self.connections.insert(connection.to_owned(), next);
+            self.step(Input::Connect(next));
+            next
+        });
+        self.out.clear();
+        self.step(Input::Request(id, args.to_vec()));
+        let replies = self.out.drain(..).find_map(|output| match output {
+            Output::Reply(to, reply) if to == id => Some(reply),
+            _ => None,
+        });
+        replies.unwrap_or(Reply::None)
+    }
+}
+
+/// A real redis-server, ended when this is dropped.
+pub struct Redis {
+    process: Child,
+    port: u16,
+    connections: BTreeMap<String, (TcpStream, Replies)>,
+    _dir: tempfile::TempDir,
+}
+
+impl Redis {
+    /// None, with a line that says so, where redis-server is not installed.
+    pub fn start() -> Option<Redis> {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
+        let process = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--save", "", "--dir"])
+            .arg(dir.path())
+            .stdout(Stdio::null())
+            .spawn();
+        let Ok(process) = process else {
+            let required = std::env::var_os("REDLAB_REQUIRE_ORACLE").is_some();
+            assert!(!required, "redis-server is not installed, and REDLAB_REQUIRE_ORACLE is set");
+            eprintln!("SKIPPED: redis-server is not installed");
+            return None;
+        };
+        let mut redis = Redis { process, port, connections: BTreeMap::new(), _dir: dir };
+        for _ in 0..200 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(redis.request("", &[Bytes::from("PING")]), Reply::status("PONG"), "redis-server on port {port}");
+        Some(redis)
+    }
+}
+
+impl Server for Redis {
+    fn request(&mut self, connection: &str, args: &[Bytes]) -> Reply {
+        let port = self.port;
+        let (stream, replies) = self.connections.entry(connection.to_owned()).or_insert_with(|| {
+            let stream = TcpStream::connect(("127.0.0.1", port)).expect("redis-server listens");
+            stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a positive time-out");
+            (stream, Replies::new())
+        });
+        let mut bytes = Vec::new();
+        encode::request(&mut bytes, args);
+        stream.write_all(&bytes).expect("redis-server reads");
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            if let Some(reply) = replies.next().expect("redis-server speaks RESP") {
+                return reply;
+            }
+            let len = stream.read(&mut buffer).expect("redis-server answers within 10 s");
+            assert!(len > 0, "redis-server closed the connection after {args:?}");
+            replies.feed(&buffer[..len]);
+        }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        // It may have ended already; there is nothing to save.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
