@@ -14,8 +14,10 @@ impl Refusal {
 }
 
 impl From<String> for Refusal {
+    /// An error is one line: line breaks that a client's words brought in are cut at the end and blanks elsewhere.
     fn from(text: String) -> Refusal {
-        Refusal(Cow::Owned(text))
+        let text = text.trim_matches(['\r', '\n']);
+        Refusal(Cow::Owned(text.replace(['\r', '\n'], " ")))
     }
 }
 

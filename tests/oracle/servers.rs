@@ -5,7 +5,7 @@ use redlab::engine::config::Config;
 use redlab::engine::disk::MemoryDisk;
 use redlab::engine::{ClientId, Env, Input, Instance, Output};
 use redlab::resp::decode::Replies;
-use redlab::resp::{Reply, encode};
+use redlab::resp::{Protocol, Reply, encode};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -59,8 +59,17 @@ impl Server for Engine {
             Output::Reply(to, reply) if to == id => Some(reply),
             _ => None,
         });
-        replies.unwrap_or(Reply::None)
+        replies.map_or(Reply::None, |reply| over_the_wire(&reply))
     }
+}
+
+/// What a client of RESP2 makes of `reply`: maps are flat there, doubles are strings.
+fn over_the_wire(reply: &Reply) -> Reply {
+    let mut bytes = Vec::new();
+    encode::reply(&mut bytes, reply, Protocol::Resp2);
+    let mut replies = Replies::new();
+    replies.feed(&bytes);
+    replies.next().expect("our own encoding is RESP").unwrap_or(Reply::None)
 }
 
 /// A real redis-server, ended when this is dropped.

@@ -97,8 +97,7 @@ fn unknown(args: &[Bytes]) -> Refusal {
         shown.push_str(&format!("'{}' ", String::from_utf8_lossy(&arg[..arg.len().min(128 - shown.len())])));
     }
     let name = String::from_utf8_lossy(&args[0][..args[0].len().min(128)]).into_owned();
-    // A line break in an error would end the protocol line; Redis makes it a blank.
-    Refusal::from(format!("ERR unknown command '{name}', with args beginning with: {shown}").replace(['\r', '\n'], " "))
+    Refusal::from(format!("ERR unknown command '{name}', with args beginning with: {shown}"))
 }
 
 fn entry(command: &Command) -> &'static Entry {
