@@ -35,9 +35,7 @@ pub fn size_class(len: usize) -> usize {
     if len <= 64 {
         return len.max(1).next_multiple_of(8);
     }
-    let step = ((len - 1).next_power_of_two().max(128) / 2) / 4;
-    let step = if len.is_power_of_two() { len / 8 } else { step };
-    len.next_multiple_of(step.max(16))
+    len.next_multiple_of(len.next_power_of_two() / 8)
 }
 
 /// A string by itself: header, text, final zero. `small` where its header may be the one-byte kind.
