@@ -1,5 +1,0 @@
-//! Counting distinct elements in 12 kB.
-
-use crate::engine::command::Command;
-
-pub const COMMANDS: &[Command] = &[];
