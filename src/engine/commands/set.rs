@@ -294,9 +294,9 @@ fn srandmember(call: &mut Call) -> Outcome {
 }
 
 fn sscan(call: &mut Call) -> Outcome {
-    let (key, cursor) = (&call.args[1], scan::cursor(&call.args[2])?);
-    let options = scan::Options::parse(&call.args[3..], false)?;
+    let (key, cursor, options) = (&call.args[1], scan::cursor(&call.args[2])?, &call.args[3..]);
     let Some(set) = call.read::<Set>(key)? else { return Ok(scan::nothing()) };
+    let options = scan::Options::parse(options, false)?;
     let mut found = Vec::new();
     let next = options.walk(cursor, |at| {
         let mut visited = 0;

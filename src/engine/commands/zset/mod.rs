@@ -594,9 +594,9 @@ fn pair((member, score): (&Bytes, f64)) -> (Reply, Reply) {
 }
 
 fn zscan(call: &mut Call) -> Outcome {
-    let (key, cursor) = (&call.args[1], scan::cursor(&call.args[2])?);
-    let options = scan::Options::parse(&call.args[3..], false)?;
+    let (key, cursor, options) = (&call.args[1], scan::cursor(&call.args[2])?, &call.args[3..]);
     let Some(zset) = call.read::<Zset>(key)? else { return Ok(scan::nothing()) };
+    let options = scan::Options::parse(options, false)?;
     let score_text = if zset.encoding() == "skiplist" { long_text } else { float::text };
     let mut found = Vec::new();
     let next = options.walk(cursor, |at| {
