@@ -26,6 +26,8 @@ pub mod pubsub;
 pub mod refusal;
 pub mod stats;
 pub mod syntax;
+#[cfg(test)]
+pub mod testing;
 pub mod value;
 
 use crate::base::{Bytes, Millis, Rng};

@@ -140,3 +140,45 @@ impl Hash {
         self.0 = Form::Table(dict);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn limits() -> Limits {
+        Limits {
+            hash_max_listpack_entries: 8,
+            hash_max_listpack_value: 10,
+            ..crate::engine::config::Config::default().limits
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(80))]
+        #[test]
+        fn a_hash_is_a_map_in_either_encoding(steps in proptest::collection::vec((0u8..3, 0u8..14, 0u16..2000), 1..150)) {
+            let limits = limits();
+            let (mut hash, mut model) = (Hash::new(HashSeed(1, 2)), BTreeMap::new());
+            let mut converted = false;
+            for (what, field, value) in steps {
+                let (field, value) = (Bytes::from(format!("f{field}")), Bytes::from("9".repeat(usize::from(value % 12))));
+                if what == 0 {
+                    prop_assert_eq!(hash.remove(&field), model.remove(&field));
+                } else {
+                    converted |= value.len() > 10;
+                    prop_assert_eq!(hash.set(field.clone(), value.clone(), &limits), model.insert(field, value));
+                }
+                converted |= model.len() > 8;
+                prop_assert_eq!(hash.encoding(), if converted { "hashtable" } else { "listpack" });
+                prop_assert_eq!(hash.len(), model.len());
+            }
+            let pairs: BTreeMap<Bytes, Bytes> = hash.iter().map(|(field, value)| (field.clone(), value.clone())).collect();
+            prop_assert_eq!(&pairs, &model);
+            let by_index: BTreeMap<_, _> = (0..hash.len()).filter_map(|at| hash.nth(at)).collect();
+            prop_assert_eq!(by_index.len(), model.len());
+            prop_assert!(model.iter().all(|(field, value)| hash.get(field) == Some(value)));
+        }
+    }
+}

@@ -222,3 +222,93 @@ fn text_of(n: i64) -> Bytes {
     }
     Bytes::copy(&buffer[at..])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn limits() -> Limits {
+        Limits {
+            set_max_intset_entries: 6,
+            set_max_listpack_entries: 8,
+            set_max_listpack_value: 10,
+            ..crate::engine::config::Config::default().limits
+        }
+    }
+
+    /// What 7.2 says of a set that grew by `member` to `len` members.
+    fn encoding_after(before: &'static str, member: &[u8], len: usize) -> &'static str {
+        let is_int = parse_int(member).is_some();
+        match before {
+            "intset" if is_int && len > 6 => "hashtable",
+            "intset" if is_int => "intset",
+            "intset" | "listpack" if len <= 8 && member.len() <= 10 => "listpack",
+            _ => "hashtable",
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(80))]
+        #[test]
+        fn a_set_is_a_set_in_each_of_its_encodings(steps in proptest::collection::vec((0u8..4, 0i64..14, 0u8..20), 1..150)) {
+            let limits = limits();
+            let (mut set, mut model) = (Set::new(HashSeed(1, 2)), BTreeSet::new());
+            for (what, n, kind) in steps {
+                let member = match kind {
+                    0 => Bytes::from(format!("a rather long member {n}")),
+                    1..=3 => Bytes::from(format!("m{n}")),
+                    _ => Bytes::from((n - 7).to_string()),
+                };
+                if what == 0 {
+                    prop_assert_eq!(set.remove(&member), model.remove(&member));
+                } else {
+                    let before = set.encoding();
+                    let new = model.insert(member.clone());
+                    prop_assert_eq!(set.insert(member.clone(), &limits), new);
+                    let expected = if new { encoding_after(before, &member, model.len()) } else { before };
+                    prop_assert_eq!(set.encoding(), expected);
+                }
+                prop_assert_eq!(set.len(), model.len());
+            }
+            prop_assert_eq!(set.iter().collect::<BTreeSet<_>>(), model.clone());
+            prop_assert_eq!((0..set.len()).filter_map(|at| set.nth(at)).collect::<BTreeSet<_>>(), model.clone());
+            prop_assert!(model.iter().all(|member| set.contains(member)));
+        }
+    }
+
+    #[test]
+    fn integers_are_written_as_they_were_given() {
+        for n in [0, 7, -7, 10, 1_000_000, i64::MAX, i64::MIN] {
+            assert_eq!(text_of(n), Bytes::from(n.to_string()));
+        }
+    }
+
+    #[test]
+    fn a_scan_finds_what_stays_while_the_set_grows_and_shrinks() {
+        let limits = limits();
+        let member = |n: usize| Bytes::from(format!("m{n}"));
+        for seed in 0..30 {
+            let mut rng = crate::base::Rng::new(seed);
+            let mut set = Set::new(HashSeed(seed, 1));
+            set.extend((0..60).map(member), &limits);
+            let (mut seen, mut cursor) = (BTreeSet::new(), 0);
+            loop {
+                cursor = set.scan(cursor, |member| drop(seen.insert(member)));
+                if cursor == 0 {
+                    break;
+                }
+                let others = 1000..1000 + rng.below(600);
+                if rng.below(2) == 0 {
+                    set.extend(others.map(member), &limits);
+                } else {
+                    for n in others {
+                        set.remove(&member(n));
+                    }
+                }
+            }
+            assert!((0..60).all(|n| seen.contains(&member(n))), "seed {seed}");
+        }
+    }
+}

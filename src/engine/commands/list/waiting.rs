@@ -101,3 +101,302 @@ fn move_or_wait(call: &mut Call, (from, to): (End, End), timeout: Millis, plain:
     // A timeout is told by the null array, also where an element would have been a bulk string.
     call.block(&call.args[1..2], "list", timeout, Reply::NilArray)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::testing::transcript;
+
+    #[test]
+    fn a_waiting_client_is_served_by_a_push() {
+        transcript(
+            "
+            bob> BLPOP a b 0
+            > RPUSH b 1 2
+            (integer) 2
+            bob>
+            1) \"b\"
+            2) \"1\"
+            > LRANGE b 0 -1
+            1) \"2\"
+            ",
+        );
+    }
+
+    #[test]
+    fn who_waits_longest_is_served_first() {
+        transcript(
+            "
+            bob> BLPOP l 0
+            carol> BRPOP l 0
+            > RPUSH l 1 2 3
+            (integer) 3
+            bob>
+            1) \"l\"
+            2) \"1\"
+            carol>
+            1) \"l\"
+            2) \"3\"
+            > LRANGE l 0 -1
+            1) \"2\"
+            ",
+        );
+    }
+
+    #[test]
+    fn a_client_that_waits_for_several_keys_gets_the_first_that_is_ready() {
+        transcript(
+            "
+            bob> BLPOP a b c 0
+            > MULTI
+            OK
+            > RPUSH c 3
+            QUEUED
+            > RPUSH b 2
+            QUEUED
+            > EXEC
+            1) (integer) 1
+            2) (integer) 1
+            bob>
+            1) \"b\"
+            2) \"2\"
+            > EXISTS a b c
+            (integer) 1
+            ",
+        );
+    }
+
+    #[test]
+    fn a_chain_of_moves_runs_to_its_end() {
+        transcript(
+            "
+            bob> BLMOVE a b LEFT RIGHT 0
+            carol> BRPOPLPUSH b c 0
+            dave> BLPOP c 0
+            > RPUSH a x
+            (integer) 1
+            bob>
+            \"x\"
+            carol>
+            \"x\"
+            dave>
+            1) \"c\"
+            2) \"x\"
+            > EXISTS a b c
+            (integer) 0
+            ",
+        );
+    }
+
+    #[test]
+    fn a_list_moved_onto_itself_while_waiting_rotates() {
+        transcript(
+            "
+            bob> BLMOVE l l LEFT RIGHT 0
+            > RPUSH l 1 2
+            (integer) 2
+            bob>
+            \"1\"
+            > LRANGE l 0 -1
+            1) \"2\"
+            2) \"1\"
+            ",
+        );
+    }
+
+    #[test]
+    fn a_move_to_a_key_of_another_type_ends_the_wait_with_an_error() {
+        transcript(
+            "
+            > SET dst text
+            OK
+            bob> BLMOVE src dst LEFT RIGHT 0
+            > RPUSH src 1
+            (integer) 1
+            bob>
+            (error) WRONGTYPE Operation against a key holding the wrong kind of value
+            > LRANGE src 0 -1
+            1) \"1\"
+            ",
+        );
+    }
+
+    #[test]
+    fn another_type_does_not_wake_and_a_list_does() {
+        transcript(
+            "
+            bob> BLPOP k 0
+            > SADD k member
+            (integer) 1
+            bob>
+            > DEL k
+            (integer) 1
+            > RPUSH k 1
+            (integer) 1
+            bob>
+            1) \"k\"
+            2) \"1\"
+            ",
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_gone_again_at_the_end_of_a_transaction_wakes_nobody() {
+        transcript(
+            "
+            bob> BLPOP l 0
+            > MULTI
+            OK
+            > RPUSH l 1
+            QUEUED
+            > DEL l
+            QUEUED
+            > EXEC
+            1) (integer) 1
+            2) (integer) 1
+            bob>
+            > RPUSH l 2
+            (integer) 1
+            bob>
+            1) \"l\"
+            2) \"2\"
+            ",
+        );
+    }
+
+    #[test]
+    fn inside_a_transaction_nobody_waits() {
+        transcript(
+            "
+            > MULTI
+            OK
+            > BLPOP l 0
+            QUEUED
+            > BLMOVE l m LEFT LEFT 0
+            QUEUED
+            > BLMPOP 0 1 l LEFT
+            QUEUED
+            > BZPOPMIN z 0
+            QUEUED
+            > EXEC
+            1) (nil)
+            2) (nil)
+            3) (nil)
+            4) (nil)
+            ",
+        );
+    }
+
+    #[test]
+    fn a_wait_ends_at_its_timeout_and_not_before() {
+        transcript(
+            "
+            bob> BLPOP l 1.5
+            > .sleep 1499
+            bob>
+            > .sleep 1
+            bob>
+            (nil)
+            > RPUSH l 1
+            (integer) 1
+            bob>
+            ",
+        );
+    }
+
+    #[test]
+    fn requests_sent_meanwhile_are_answered_after_the_wait() {
+        transcript(
+            "
+            bob> BLPOP l 0
+            bob> PING
+            bob> LLEN m
+            > RPUSH l 1
+            (integer) 1
+            bob>
+            1) \"l\"
+            2) \"1\"
+            PONG
+            (integer) 0
+            ",
+        );
+    }
+
+    #[test]
+    fn a_rename_and_a_copy_bring_elements_too() {
+        transcript(
+            "
+            bob> BLPOP l 0
+            > RPUSH other 1
+            (integer) 1
+            > RENAME other l
+            OK
+            bob>
+            1) \"l\"
+            2) \"1\"
+            bob> BLPOP m 0
+            > RPUSH other 2
+            (integer) 1
+            > COPY other m
+            (integer) 1
+            bob>
+            1) \"m\"
+            2) \"2\"
+            ",
+        );
+    }
+
+    #[test]
+    fn swapped_databases_bring_elements_too() {
+        transcript(
+            "
+            bob> BLPOP l 0
+            > SELECT 1
+            OK
+            > RPUSH l 1
+            (integer) 1
+            bob>
+            > SWAPDB 0 1
+            OK
+            bob>
+            1) \"l\"
+            2) \"1\"
+            ",
+        );
+    }
+
+    #[test]
+    fn timeouts_are_numbers_of_seconds_from_zero_on() {
+        transcript(
+            "
+            > BLPOP l x
+            (error) ERR timeout is not a float or out of range
+            > BLPOP l -1
+            (error) ERR timeout is negative
+            > BLPOP l 9223372036854775807
+            (error) ERR timeout is out of range
+            > BLMPOP 1 0 l LEFT
+            (error) ERR numkeys should be greater than 0
+            > BLMPOP 1 1 l UP
+            (error) ERR syntax error
+            > BLMPOP 1 1 l LEFT COUNT 0
+            (error) ERR count should be greater than 0
+            ",
+        );
+    }
+
+    #[test]
+    fn blmpop_takes_as_many_as_there_are() {
+        transcript(
+            "
+            bob> BLMPOP 0 2 a b RIGHT COUNT 5
+            > RPUSH b 1 2 3
+            (integer) 3
+            bob>
+            1) \"b\"
+            2) 1) \"3\"
+               2) \"2\"
+               3) \"1\"
+            ",
+        );
+    }
+}

@@ -229,3 +229,83 @@ impl Zset {
         self.0 = Form::Large { scores, order };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn limits() -> Limits {
+        Limits {
+            zset_max_listpack_entries: 10,
+            zset_max_listpack_value: 12,
+            ..crate::engine::config::Config::default().limits
+        }
+    }
+
+    fn in_order(model: &BTreeMap<Bytes, f64>) -> Vec<(Bytes, f64)> {
+        let mut members: Vec<_> = model.iter().map(|(name, score)| (name.clone(), *score)).collect();
+        members.sort_by(|(a, x), (b, y)| x.total_cmp(y).then(a.cmp(b)));
+        members
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(80))]
+        #[test]
+        fn a_sorted_set_is_in_order_in_either_encoding(steps in proptest::collection::vec((0u8..6, 0u8..40, -4i32..5), 1..200), a in 0usize..50, b in 0usize..50) {
+            let limits = limits();
+            let (mut zset, mut model) = (Zset::new(HashSeed(3, 4)), BTreeMap::new());
+            for (what, name, score) in steps {
+                let name = Bytes::from(format!("m{name}"));
+                let score = if score == 4 { f64::INFINITY } else { f64::from(score) / 2.0 };
+                match what {
+                    0 => prop_assert_eq!(zset.remove(&name), model.remove(&name)),
+                    1 if model.len() > 30 => {
+                        let gone = zset.remove_range(3..6);
+                        for (name, score) in &gone {
+                            prop_assert_eq!(model.remove(name), Some(*score));
+                        }
+                        prop_assert_eq!(gone.len(), 3);
+                    }
+                    _ => prop_assert_eq!(zset.insert(name.clone(), score, &limits), model.insert(name, score)),
+                }
+                prop_assert_eq!(zset.len(), model.len());
+                if model.len() > 10 {
+                    prop_assert_eq!(zset.encoding(), "skiplist");
+                }
+            }
+            let members = in_order(&model);
+            let found: Vec<_> = zset.iter().map(|(name, score)| (name.clone(), score)).collect();
+            prop_assert_eq!(&found, &members);
+            for (rank, (name, score)) in members.iter().enumerate() {
+                prop_assert_eq!(zset.rank(name), Some(rank));
+                prop_assert_eq!(zset.score(name), Some(*score));
+                prop_assert_eq!(zset.nth(rank), Some((name, *score)));
+            }
+            let (a, b) = (a.min(b).min(members.len()), a.max(b).min(members.len()));
+            prop_assert!(zset.range(a..b).map(|(name, _)| name).eq(members[a..b].iter().map(|(name, _)| name)));
+            prop_assert!(zset.range_back(a..b).map(|(name, _)| name).eq(members[a..b].iter().rev().map(|(name, _)| name)));
+            for bound in [-2.0, 0.0, 1.0, f64::INFINITY] {
+                let below = members.iter().filter(|(_, score)| *score < bound).count();
+                prop_assert_eq!(zset.partition(|score, _| score < bound), below);
+            }
+            let built = Zset::build(members.clone(), HashSeed(3, 4), &limits);
+            prop_assert!(built.iter().map(|(name, _)| name).eq(members.iter().map(|(name, _)| name)));
+            prop_assert_eq!(built.encoding(), if members.len() > 10 { "skiplist" } else { "listpack" });
+        }
+    }
+
+    #[test]
+    fn a_clone_goes_its_own_way() {
+        let limits = limits();
+        let mut zset = Zset::new(HashSeed(0, 0));
+        for n in 0..100 {
+            zset.insert(Bytes::from(format!("m{n}")), f64::from(n), &limits);
+        }
+        let before = zset.clone();
+        zset.remove_range(10..90);
+        assert_eq!((before.len(), zset.len()), (100, 20));
+        assert_eq!(before.nth(50).map(|(name, _)| name.clone()), Some(Bytes::from("m50")));
+    }
+}
