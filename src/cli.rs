@@ -33,6 +33,13 @@ pub struct Learn {
 pub enum Command {
     /// The lab: lessons, terminals, a world of your own
     Learn(Learn),
+    /// Prove a course: every exercise is done in every way its author wrote down
+    Check(Check),
+    /// Start a course: a folder with one small lesson that passes `check`
+    New {
+        /// A folder that is not there yet, or empty
+        folder: std::path::PathBuf,
+    },
     /// Serve the engine on a loopback port, for any Redis client
     Serve(Serve),
     /// A sandbox prompt; with -h, -p or -u a client of a real server, like redis-cli
@@ -134,4 +141,19 @@ impl From<Repl> for repl::Options {
             command: given.command,
         }
     }
+}
+
+/// `redlab check [COURSE]`.
+#[derive(clap::Args, Debug)]
+pub struct Check {
+    /// A course's folder. Without one: the course that comes with the program
+    pub course: Option<std::path::PathBuf>,
+    /// Only this lesson, by number or id
+    #[arg(long, value_name = "LESSON")]
+    pub lesson: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    pub format: crate::author::Format,
+    /// Print what can stand in a course's files, and stop
+    #[arg(long)]
+    pub reference: bool,
 }

@@ -18,8 +18,10 @@ pub mod check;
 pub mod lesson;
 pub mod tutor;
 
+pub mod author;
 pub mod learn;
 pub mod plain;
+pub mod proof;
 pub mod repl;
 pub mod server;
 pub mod tui;

@@ -4,16 +4,50 @@ use clap::Parser;
 use redlab::cli::{Cli, Command, Learn};
 use redlab::learn::{Desk, Nowhere};
 use redlab::tui::theme::Kind;
-use redlab::{backend, lesson, plain, tui};
-use std::io::{self, IsTerminal};
+use redlab::{author, backend, cli, lesson, plain, tui};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Some(Command::Serve(serve)) => redlab::server::run(&serve.args),
         Some(Command::Repl(repl)) => redlab::repl::run(repl.into()),
+        Some(Command::Check(args)) => check(&args),
+        Some(Command::New { folder }) => new(&folder),
         Some(Command::Learn(learn)) => self::learn(&learn),
         None => learn(&Learn::default()),
+    }
+}
+
+/// Exit codes: 0 proved, 1 something is wrong with the course, 2 it cannot be read.
+fn check(args: &cli::Check) -> ExitCode {
+    let mut out = io::stdout().lock();
+    let outcome = match args.reference {
+        true => out.write_all(author::reference().as_bytes()).map(|()| 0),
+        false => author::check(args.course.as_deref(), args.lesson.as_deref(), args.format, &mut out),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        // Whoever read our lines has gone: not our trouble.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("redlab: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn new(folder: &std::path::Path) -> ExitCode {
+    match author::new(folder) {
+        Ok(made) => {
+            made.iter().for_each(|path| println!("{}", path.display()));
+            println!("`redlab check {}` proves it; `redlab check --reference` explains the format.", folder.display());
+            ExitCode::SUCCESS
+        }
+        Err(trouble) => {
+            eprintln!("redlab: {trouble}");
+            ExitCode::FAILURE
+        }
     }
 }
 
