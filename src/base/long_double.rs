@@ -29,7 +29,8 @@ const TEXT_MAX: usize = 5 * 1024;
 impl LongDouble {
     const ZERO: LongDouble = LongDouble { negative: false, kind: Kind::Finite { mantissa: 0, exponent: 0 } };
 
-    pub fn from_int(n: i64) -> LongDouble {
+    #[cfg(test)]
+    fn from_int(n: i64) -> LongDouble {
         let exact = Rounded::of(Big::from_u64(n.unsigned_abs()), false, 0, 64, EXPONENT_MIN);
         LongDouble { negative: n < 0, kind: exact.kind(EXPONENT_MAX) }
     }

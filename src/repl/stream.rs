@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Runs `command` as often as was asked for.
 pub fn run_command(options: &Options, form: Form, command: Vec<Bytes>, machine: &mut Machine) -> ExitCode {
     let mut client = match Client::connect(options, form, machine) {
-        Ok(client) => client,
+        Ok(client) => Client { ends_on_error: options.exit_on_error, ..client },
         Err(code) => return code,
     };
     for turn in 0..options.repeat.unwrap_or(1) {
@@ -25,7 +25,7 @@ pub fn run_command(options: &Options, form: Form, command: Vec<Bytes>, machine: 
             return ExitCode::FAILURE;
         }
     }
-    if client.failed && options.exit_on_error { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    ExitCode::SUCCESS
 }
 
 /// Runs each line of `input`.
@@ -59,15 +59,15 @@ pub fn run_lines(options: &Options, form: Form, input: impl BufRead, machine: &m
             return ExitCode::FAILURE;
         }
     }
-    if client.failed && options.exit_on_error { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    ExitCode::SUCCESS
 }
 
 struct Client<'m> {
     machine: &'m mut Machine,
     connection: ConnectionId,
     form: Form,
-    /// An error reply was printed.
-    failed: bool,
+    /// With -e the first error reply goes to stderr and ends the program. Lines of a pipe go on, as in redis-cli.
+    ends_on_error: bool,
     subscribed: bool,
 }
 
@@ -93,7 +93,7 @@ impl<'m> Client<'m> {
             eprintln!("{error}");
             ExitCode::FAILURE
         })?;
-        let mut client = Client { machine, connection, form, failed: false, subscribed: false };
+        let mut client = Client { machine, connection, form, ends_on_error: false, subscribed: false };
         let words = |words: &[&str]| words.iter().map(|&word| Bytes::from(word)).collect::<Vec<_>>();
         if let Some(password) = &password {
             let login = user.as_deref().map_or(words(&["AUTH", password]), |user| words(&["AUTH", user, password]));
@@ -130,7 +130,12 @@ impl<'m> Client<'m> {
             for incoming in self.next() {
                 match incoming {
                     Incoming::Reply(reply) | Incoming::Push(reply) => {
-                        self.failed |= reply.is_error();
+                        if let Reply::Error(text) = &reply
+                            && self.ends_on_error
+                        {
+                            eprintln!("{text}");
+                            return false;
+                        }
                         if is("monitor") && reply.is_error() {
                             self.show(&reply, raw);
                             return true;
