@@ -132,7 +132,8 @@ fn lessons(model: &Model) -> Vec<Item> {
 }
 
 pub fn pressed(model: &mut Model, key: Key, action: Option<Action>) -> Vec<Effect> {
-    let count = items(model).len();
+    let titles: Vec<bool> = items(model).iter().map(|item| item.choice == Choice::Title).collect();
+    let count = titles.len();
     let page = usize::from(model.size.1).saturating_sub(8).max(1);
     let Some(list) = list_mut(model) else { return Vec::new() };
     let last = count.saturating_sub(1);
@@ -148,12 +149,22 @@ pub fn pressed(model: &mut Model, key: Key, action: Option<Action>) -> Vec<Effec
             list.selected = 0;
         }
         Some(Action::Choose) => return choose(model),
-        Some(_) => model.overlay = None,
+        Some(_) => {
+            model.overlay = None;
+            return Vec::new();
+        }
         None => {
             if let Key { code: Code::Char(c), ctrl: false, alt: false } = key {
                 list.wanted.push(c);
                 list.selected = 0;
             }
+        }
+    }
+    if list.wanted.is_empty() {
+        // Titles are passed over, except where nothing but a title is left.
+        let up = matches!(action, Some(Action::Up | Action::PageUp)) && list.selected > 0;
+        if titles.get(list.selected).copied().unwrap_or(false) {
+            list.selected = if up { list.selected - 1 } else { (list.selected + 1).min(last) };
         }
     }
     Vec::new()

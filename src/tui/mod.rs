@@ -25,5 +25,8 @@ mod input;
 
 pub mod run;
 
+#[cfg(test)]
+mod tests;
+
 pub use update::update;
 pub use view::view;

@@ -61,7 +61,7 @@ pub fn wrap(spans: &[Span<'static>], columns: usize) -> Vec<Line<'static>> {
         for word in span.content.split_word_bounds() {
             let wide = width(word);
             if word.chars().all(char::is_whitespace) {
-                rows.blank(word, span.style, columns);
+                rows.blank(word, span.style);
             } else {
                 rows.word(word, wide, span.style, columns);
             }
@@ -130,8 +130,8 @@ struct Rows {
 }
 
 impl Rows {
-    fn blank(&mut self, blanks: &str, style: Style, columns: usize) {
-        if self.used > 0 && self.used < columns {
+    fn blank(&mut self, blanks: &str, style: Style) {
+        if self.used > 0 {
             match &mut self.waiting {
                 Some((text, _)) => text.push_str(blanks),
                 None => self.waiting = Some((blanks.to_owned(), style)),
@@ -237,6 +237,8 @@ mod tests {
         assert_eq!(rows("one two three", 7), ["one two", "three"]);
         assert_eq!(rows("abcdefghij kl", 4), ["abcd", "efgh", "ij", "kl"]);
         assert_eq!(rows("", 4), [""]);
+        // A row that is exactly full once swallowed the blank behind it and glued the next word to its last.
+        assert_eq!(rows("ab that the", 7), ["ab that", "the"]);
     }
 
     #[test]

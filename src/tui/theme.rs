@@ -77,6 +77,8 @@ pub struct Theme {
 pub struct Symbols {
     pub rule: &'static str,
     pub wall: &'static str,
+    /// Upper right, lower left, lower right, and upper left.
+    pub corners: [&'static str; 4],
     /// Before the title of the pane that has the focus.
     pub focus: &'static str,
     pub met: &'static str,
@@ -96,6 +98,7 @@ pub struct Symbols {
 pub const UNICODE: Symbols = Symbols {
     rule: "─",
     wall: "│",
+    corners: ["┐", "└", "┘", "┌"],
     focus: "▸",
     met: "✓",
     unmet: "○",
@@ -113,6 +116,7 @@ pub const UNICODE: Symbols = Symbols {
 pub const ASCII: Symbols = Symbols {
     rule: "-",
     wall: "|",
+    corners: ["+", "+", "+", "+"],
     focus: ">",
     met: "x",
     unmet: "-",
@@ -234,7 +238,7 @@ mod tests {
                 symbols.dot,
                 symbols.quote,
             ];
-            for symbol in all.iter().chain(&symbols.layers) {
+            for symbol in all.iter().chain(&symbols.layers).chain(&symbols.corners) {
                 assert_eq!(unicode_width::UnicodeWidthStr::width(*symbol), 1, "{symbol}");
                 assert!(!std::ptr::eq(symbols, &ASCII) || symbol.is_ascii());
             }

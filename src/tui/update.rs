@@ -99,7 +99,8 @@ fn pressed(model: &mut Model, key: Key) -> Vec<Effect> {
 /// Does what a key, or the palette, asked for.
 pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
-        Action::Help => model.overlay = Some(Overlay::Help(List::default())),
+        // Row 0 is a title.
+        Action::Help => model.overlay = Some(Overlay::Help(List { wanted: String::new(), selected: 1 })),
         Action::Lessons => open_lessons(model),
         Action::Palette => model.overlay = Some(Overlay::Palette(List::default())),
         Action::Word(word) => return say(model, word),
@@ -584,7 +585,8 @@ fn told(model: &mut Model, effect: tutor::Effect) -> Vec<Effect> {
         tutor::Effect::OpenLesson(None) => open_lessons(model),
         tutor::Effect::NextLesson => return vec![Effect::NextLesson],
         tutor::Effect::Help(word) => {
-            model.overlay = Some(Overlay::Help(List { wanted: word.unwrap_or_default(), selected: 0 }));
+            model.overlay =
+                Some(Overlay::Help(List { selected: usize::from(word.is_none()), wanted: word.unwrap_or_default() }));
         }
         tutor::Effect::Set(name, value) => return set(model, &name, &value),
         tutor::Effect::Quit => return vec![Effect::Quit],

@@ -43,8 +43,14 @@ fn framed(model: &Model, frame: &mut Frame, area: Rect, title: &str, notes: &str
         put(frame, inner.x, y, 1, wall());
         put(frame, inner.right().saturating_sub(1), y, 1, wall());
     }
-    let bottom = Line::styled(theme.symbols.rule.repeat(usize::from(area.width)), theme.style(Role::Focus));
-    put(frame, area.x, area.bottom().saturating_sub(1), area.width, bottom);
+    let [upper_right, lower_left, lower_right, upper_left] = theme.symbols.corners;
+    let corner = |symbol: &'static str| Line::styled(symbol, theme.style(Role::Focus));
+    let bottom = theme.symbols.rule.repeat(usize::from(area.width));
+    put(frame, area.x, area.bottom().saturating_sub(1), area.width, Line::styled(bottom, theme.style(Role::Focus)));
+    put(frame, area.x, area.y, 1, corner(upper_left));
+    put(frame, area.right().saturating_sub(1), area.y, 1, corner(upper_right));
+    put(frame, area.x, area.bottom().saturating_sub(1), 1, corner(lower_left));
+    put(frame, area.right().saturating_sub(1), area.bottom().saturating_sub(1), 1, corner(lower_right));
     Rect { x: inner.x + 2, width: inner.width.saturating_sub(4), height: inner.height.saturating_sub(1), ..inner }
 }
 
@@ -65,7 +71,7 @@ fn listed(model: &Model, frame: &mut Frame, title: &str, list: &List) {
     let columns = usize::from(inner.width);
     let left =
         items.iter().filter(|item| item.choice != Choice::Title).map(|item| width(&item.left)).max().unwrap_or(0);
-    let left = left.min(columns / 2);
+    let left = left.min(columns * 2 / 5);
     let top = (list.selected + 1).saturating_sub(rows.max(1));
     if items.is_empty() {
         put(frame, inner.x, inner.y + 2, inner.width, Line::styled("Nothing of that name.", theme.style(Role::Dim)));

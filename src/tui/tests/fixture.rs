@@ -1,0 +1,236 @@
+//! A small lesson and a hand-made world, so that frames do not change when a lesson's words do.
+
+use crate::base::Millis;
+use crate::console::{Class, Line};
+use crate::lesson::{Course, Files, Inline};
+use crate::snapshot::{Client, Db, Disk, File, Instance, Key, State, Value, World};
+use crate::tui::model::{Look, Model, Scene, TerminalState, Write};
+use crate::tui::theme::Kind;
+use crate::tui::update::show_exercise;
+use crate::tutor::{ExerciseState, GoalState};
+
+pub const MORNING: Millis = Millis(1_893_488_400_000);
+
+const MARKDOWN: &str = r#"---
+title: Sessions that expire
+---
+
+A login should not last for ever. Give the session **half an hour**, and Redis counts down by itself.
+
+<!-- do: login -->
+
+`TTL` tells the seconds that are left. It answers `-1` for a key that never expires and `-2` for a key that is not there:
+
+```redis
+> TTL nobody
+(integer) -2
+```
+
+> [!NOTE]
+> A plain `SET` removes the time limit that was there.
+
+| answer | means |
+| --- | --- |
+| -1 | no time limit |
+| -2 | no such key |
+
+<!-- do: look -->
+"#;
+
+const YAML: &str = r#"id: sessions.ttl
+needs: []
+teaches: [TTL]
+world:
+  clock: "2030-01-01T09:00:00Z"
+  instances: {redis: {port: 6379, config: {save: "", appendonly: "no"}}}
+  terminals: {alice: redis}
+exercises:
+  - id: login
+    title: Log alice in for half an hour
+    task: "Type `SET session:a1 alice EX 1800` and press Enter."
+    goals:
+      - say: "`session:a1` holds `alice`."
+        key: {name: "session:a1", equals: alice}
+    wrong:
+      - when: {saw: {cmd: DEL}}
+        try: {alice: ["DEL session:a1"]}
+        say: "DEL takes away."
+    hints: ["Which option of SET takes seconds?", "`SET session:a1 alice EX 1800`"]
+    solutions: [{alice: ["SET session:a1 alice EX 1800"]}]
+  - id: look
+    title: How long is left?
+    task: "Ask for the time that is left."
+    goals:
+      - say: "You asked for its TTL."
+        when: latched
+        saw: {cmd: "TTL session:a1"}
+    wrong:
+      - when: {saw: {cmd: DEL}}
+        try: {alice: ["DEL session:a1"]}
+        say: "DEL takes away."
+    hints: ["It has three letters.", "`TTL session:a1`"]
+    solutions: [{alice: ["TTL session:a1"]}]
+"#;
+
+pub fn course() -> Course {
+    let files: Files = vec![
+        (
+            "course.yaml".into(),
+            "id: test\nformat: 1\ntitle: Test\nmodules:\n  - id: sessions\n    title: Sessions\n    lessons: [01-sessions/02-ttl]\n"
+                .into(),
+        ),
+        ("01-sessions/02-ttl/lesson.md".into(), MARKDOWN.into()),
+        ("01-sessions/02-ttl/lab.yaml".into(), YAML.into()),
+    ];
+    Course::parse(&files).unwrap_or_else(|faults| {
+        panic!("the fixture is a valid course: {:?}", faults.iter().map(|fault| &fault.message).collect::<Vec<_>>())
+    })
+}
+
+pub fn key(name: &str, value: Value, expires_in: Option<u64>) -> Key {
+    let (kind, encoding, length) = match &value {
+        Value::String(text) => ("string", "embstr", text.len()),
+        Value::Hash(fields) => ("hash", "listpack", fields.len()),
+        Value::List(items) => ("list", "listpack", items.len()),
+        _ => ("set", "listpack", 0),
+    };
+    Key {
+        name: name.into(),
+        kind,
+        encoding,
+        length,
+        expires_at: expires_in.map(|secs| MORNING + Millis::from_secs(secs)),
+        memory_bytes: 64,
+        value,
+    }
+}
+
+pub fn instance(keys: Vec<Key>, disk: Disk) -> Instance {
+    let size = keys.len();
+    Instance {
+        name: "redis".into(),
+        port: 6379,
+        pid: 101,
+        state: State::Running,
+        dbs: if keys.is_empty() { Vec::new() } else { vec![Db { index: 0, keys, size }] },
+        clients: vec![Client {
+            id: 3,
+            terminal: Some("alice".into()),
+            db: 0,
+            queued: None,
+            watched: Vec::new(),
+            subscriptions: 0,
+            blocked: false,
+            monitor: false,
+            resp3: false,
+            name: "".into(),
+        }],
+        disk,
+        config: Vec::new(),
+        used_memory_bytes: 900_000,
+        expired_keys: 0,
+        evicted_keys: 0,
+    }
+}
+
+/// The lesson at its first moment.
+pub fn scene() -> Scene {
+    let lesson = course().lessons().next().expect("the fixture has one lesson").clone();
+    let exercises = lesson
+        .exercises
+        .iter()
+        .map(|exercise| ExerciseState {
+            id: exercise.id.clone(),
+            title: exercise.title.clone(),
+            task: exercise.task.clone(),
+            goals: exercise
+                .goals
+                .iter()
+                .map(|goal| GoalState { say: goal.say.clone(), met: false, latched: false, broken: false })
+                .collect(),
+            questions: Vec::new(),
+            feedback: None,
+            wrong:
+      - when: {saw: {cmd: DEL}}
+        try: {alice: ["DEL session:a1"]}
+        say: "DEL takes away."
+    hints_shown: Vec::new(),
+            wrong:
+      - when: {saw: {cmd: DEL}}
+        try: {alice: ["DEL session:a1"]}
+        say: "DEL takes away."
+    hints_total: exercise.hints.len(),
+            solved: false,
+            solution_seen: false,
+            started: true,
+        })
+        .collect();
+    Scene {
+        lesson,
+        exercises,
+        current: 0,
+        done: false,
+        world: World {
+            now: MORNING,
+            instances: vec![instance(Vec::new(), Disk::default())],
+            files: Vec::new(),
+            sql: Vec::new(),
+        },
+        terminals: vec![TerminalState { name: "alice".into(), prompt: "127.0.0.1:6379> ".into(), busy: false }],
+        writes: Vec::new(),
+    }
+}
+
+/// The first exercise done, keys of three kinds, one of them new, and AOF data in two layers.
+pub fn later() -> Scene {
+    let mut scene = scene();
+    let keys = vec![
+        key("cart:42", Value::Hash(vec![("apple".into(), "2".into()), ("tea".into(), "1".into())]), None),
+        key("queue:mail", Value::List(vec!["welcome".into(), "receipt".into()]), None),
+        key("session:a1", Value::String("alice".into()), Some(1800)),
+    ];
+    let file = |path: &str, len, durable_len| File { path: path.into(), len, durable_len, durable: len == durable_len };
+    let disk = Disk {
+        dir: "/home/lab".into(),
+        files: vec![file("appendonlydir/appendonly.aof.1.incr.aof", 320, 200), file("dump.rdb", 104, 104)],
+        changes_since_save: 2,
+        last_save: Some(MORNING - Millis::from_secs(40)),
+        save_points: vec![(60, 1000)],
+        aof_enabled: true,
+        appendfsync: "everysec".into(),
+        aof_last_fsync: Some(MORNING - Millis(400)),
+        ..Disk::default()
+    };
+    scene.world.instances = vec![instance(keys, disk)];
+    scene.writes = [(60_000, "cart:42"), (30_000, "queue:mail"), (300, "session:a1")]
+        .into_iter()
+        .enumerate()
+        .map(|(i, (ago, key))| Write {
+            sequence: i as u64,
+            at: MORNING - Millis(ago),
+            instance: "redis".into(),
+            db: 0,
+            key: key.into(),
+            event: "set".into(),
+        })
+        .collect();
+    scene.exercises[0].solved = true;
+    scene.exercises[0].goals[0].met = true;
+    scene
+}
+
+pub fn model(size: (u16, u16)) -> Model {
+    let look = Look { size, kind: Kind::Dark, ascii: false };
+    let mut model = Model::new(look, scene(), vec![Vec::new()], Vec::new());
+    show_exercise(&mut model);
+    model
+}
+
+/// What the terminal prints for a line and its answer.
+pub fn typed(text: &str, answer: Line) -> Vec<(usize, Line)> {
+    vec![(0, Line::new(Class::Prompt, "127.0.0.1:6379> ").and(Class::Echo, text)), (0, answer)]
+}
+
+pub fn say(text: &str) -> Vec<Inline> {
+    vec![Inline::plain(text)]
+}
