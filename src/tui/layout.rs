@@ -83,7 +83,7 @@ pub fn areas(model: &Model) -> Areas {
 
 fn stacked(model: &Model, areas: &mut Areas, body: Rect) {
     let picture_too = body.height >= 30;
-    let share = if picture_too { body.height * 2 / 5 } else { body.height / 2 };
+    let share = if picture_too { body.height * 2 / 5 } else { body.height * 11 / 20 };
     let (upper, lower) = cut_rows(body, share);
     areas.tabs = !picture_too;
     if picture_too {

@@ -84,6 +84,8 @@ pub struct Write {
     pub key: Bytes,
     /// The keyspace event: `set`, `expired`.
     pub event: String,
+    /// The command that did it, by its sequence number; None if time did.
+    pub by: Option<u64>,
 }
 
 impl Scene {
@@ -119,7 +121,7 @@ impl Scene {
 }
 
 fn write_of(event: &Event) -> Option<Write> {
-    let What::Key { db, key, event: name, .. } = &event.what else { return None };
+    let What::Key { db, key, event: name, by } = &event.what else { return None };
     Some(Write {
         sequence: event.sequence,
         at: event.at,
@@ -127,6 +129,7 @@ fn write_of(event: &Event) -> Option<Write> {
         db: *db,
         key: key.clone(),
         event: name.clone(),
+        by: *by,
     })
 }
 

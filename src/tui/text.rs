@@ -55,8 +55,13 @@ pub fn fit(text: &str, columns: usize, mark: &str) -> String {
 /// Breaks styled text into rows of at most `columns`, between words where there are any. A word longer than a row is cut
 /// between graphemes. Blanks at a break vanish. Never returns no row.
 pub fn wrap(spans: &[Span<'static>], columns: usize) -> Vec<Line<'static>> {
+    wrap_from(0, spans, columns)
+}
+
+/// Wraps with `lead` columns of the first row taken already.
+fn wrap_from(lead: usize, spans: &[Span<'static>], columns: usize) -> Vec<Line<'static>> {
     let columns = columns.max(1);
-    let mut rows = Rows::default();
+    let mut rows = Rows { used: lead.min(columns), ..Rows::default() };
     for span in spans {
         for word in span.content.split_word_bounds() {
             let wide = width(word);
@@ -107,8 +112,9 @@ pub fn wrap_behind(
     spans: &[Span<'static>],
     columns: usize,
 ) -> Vec<Line<'static>> {
-    let inset = width(&first.content).max(width(&rest.content));
-    wrap(spans, columns.saturating_sub(inset))
+    let inset = width(&rest.content);
+    let lead = width(&first.content).saturating_sub(inset);
+    wrap_from(lead, spans, columns.saturating_sub(inset))
         .into_iter()
         .enumerate()
         .map(|(i, mut row)| {

@@ -150,16 +150,8 @@ pub fn scene() -> Scene {
                 .collect(),
             questions: Vec::new(),
             feedback: None,
-            wrong:
-      - when: {saw: {cmd: DEL}}
-        try: {alice: ["DEL session:a1"]}
-        say: "DEL takes away."
-    hints_shown: Vec::new(),
-            wrong:
-      - when: {saw: {cmd: DEL}}
-        try: {alice: ["DEL session:a1"]}
-        say: "DEL takes away."
-    hints_total: exercise.hints.len(),
+            hints_shown: Vec::new(),
+            hints_total: exercise.hints.len(),
             solved: false,
             solution_seen: false,
             started: true,
@@ -212,6 +204,7 @@ pub fn later() -> Scene {
             db: 0,
             key: key.into(),
             event: "set".into(),
+            by: Some(i as u64),
         })
         .collect();
     scene.exercises[0].solved = true;

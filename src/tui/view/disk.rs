@@ -82,7 +82,7 @@ fn layers(model: &Model, instance: &Instance, columns: usize) -> Vec<Line<'stati
         "empty: the process is not running".to_owned()
     };
     let mut lines = vec![row(memory, "memory", held, Role::Text)];
-    let waiting: Vec<&File> = instance.disk.files.iter().filter(|file| !file.durable).collect();
+    let waiting: Vec<&File> = instance.disk.files.iter().filter(|file| holds_data(file) && !file.durable).collect();
     let cached = match waiting.as_slice() {
         [] => "nothing waits to be written".to_owned(),
         files => files
@@ -96,12 +96,17 @@ fn layers(model: &Model, instance: &Instance, columns: usize) -> Vec<Line<'stati
         .disk
         .files
         .iter()
-        .filter(|file| file.durable || file.durable_len > 0)
+        .filter(|file| holds_data(file) && (file.durable || file.durable_len > 0))
         .map(|file| part(file, file.durable_len))
         .collect();
-    let kept = if durable.is_empty() { "no files".to_owned() } else { durable.join(", ") };
+    let kept = if durable.is_empty() { "no data files".to_owned() } else { durable.join(", ") };
     lines.push(row(platter, "platter", kept, Role::Good));
     lines
+}
+
+/// RDB and AOF files; the manifest and redis.conf say nothing about data.
+fn holds_data(file: &File) -> bool {
+    file.path.ends_with(".rdb") || file.path.ends_with(".aof")
 }
 
 /// `dump.rdb 104 B`
@@ -113,7 +118,10 @@ fn part(file: &File, bytes: u64) -> String {
 /// The last writes and what an accident now would take.
 fn window(model: &Model, instance: &Instance, columns: usize) -> Vec<Line<'static>> {
     let theme = &model.theme;
-    let writes: Vec<&Write> = model.scene.writes.iter().filter(|write| write.instance == instance.name).collect();
+    // A command that changed several things is one write; what time took away is none.
+    let mut writes: Vec<&Write> =
+        model.scene.writes.iter().filter(|write| write.instance == instance.name && write.by.is_some()).collect();
+    writes.dedup_by_key(|write| write.by);
     if writes.is_empty() {
         return vec![Line::styled(
             "No writes yet. Each one will stand here, and how safe it is.",

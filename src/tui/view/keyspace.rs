@@ -112,7 +112,7 @@ impl Widths {
     fn of(rows: &[&Row], columns: usize) -> Widths {
         let longest = rows.iter().map(|row| width(&shown(&row.at.2))).max().unwrap_or(0);
         let timed = rows.iter().any(|row| row.key.is_some_and(|key| key.expires_at.is_some()));
-        let bar = if timed && columns >= 52 { 8 } else { 0 };
+        let bar = if timed && columns >= 46 { 8 } else { 0 };
         let time = if timed { TIME + 1 + if bar > 0 { bar + 1 } else { 0 } } else { 0 };
         let room = columns.saturating_sub(MARK + 1 + KIND + 1 + time);
         let name = longest.clamp(4, (room / 2).max(4));

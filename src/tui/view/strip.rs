@@ -16,7 +16,9 @@ pub fn view(model: &Model, frame: &mut Frame, area: Rect) {
     let columns = usize::from(area.width).saturating_sub(2);
     let rows = usize::from(area.height);
     let first = Span::styled(format!("{label}  "), theme.style(role).bold());
-    let rest = Span::raw(" ".repeat(width(&label) + 2));
+    // Behind a long label the second row begins near the margin.
+    let inset = if width(&label) > 12 { 2 } else { width(&label) + 2 };
+    let rest = Span::raw(" ".repeat(inset));
     let mut lines = wrap_behind(first, rest, &text, columns);
     if lines.len() > rows && rows > 0 {
         lines.truncate(rows);
