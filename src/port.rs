@@ -92,7 +92,7 @@ pub trait Backend {
     /// Everything needed to make this world again, marks included: for resuming after a crash of the program.
     fn journal(&self) -> Vec<u8>;
 
-    /// The SQL database on this machine, if the world has one: a statement, and what the client prints.
+    /// The SQL database on this machine, if the world has one: a statement, and what the client prints. Err: the reason.
     fn sql(&mut self, statement: &str) -> Result<Vec<String>, String>;
 
     /// Logs `logins` users in and looks each of them up, in Redis and in SQL, against the real clock of this computer; the

@@ -2,7 +2,7 @@
 //!
 //! Its clock is the lab's: `now()` gives Unix seconds, and CURRENT_TIMESTAMP, `datetime('now')` and their kin follow the
 //! same clock. Each statement commits by itself; transactions, ATTACH, files, most pragmas, temporary tables and chance
-//! are refused, since a world has to be copied, replayed and opened without fear. What is printed looks as in MySQL.
+//! are refused, since a world has to be copied, replayed and opened without fear. What is printed looks as in psql.
 
 use crate::base::Millis;
 use crate::lab::Database;
@@ -65,7 +65,7 @@ impl Sqlite {
                 let before = connection.total_changes();
                 statement.raw_execute()?;
                 let rows = connection.total_changes() - before;
-                lines.push(format!("Query OK, {rows} row{} affected", if rows == 1 { "" } else { "s" }));
+                lines.push(format!("OK, {} affected", counted(rows as usize)));
             }
         }
         Ok(lines)
@@ -81,7 +81,7 @@ impl Default for Sqlite {
 impl Database for Sqlite {
     fn execute(&mut self, now: Millis, statement: &str) -> Result<Vec<String>, String> {
         self.clock.store(now.0, Ordering::Relaxed);
-        self.run(statement).map_err(|error| format!("ERROR: {}", in_words(&error)))
+        self.run(statement).map_err(|error| in_words(&error))
     }
 
     fn tables(&self) -> Vec<snapshot::Table> {
@@ -214,19 +214,20 @@ fn in_words(error: &rusqlite::Error) -> String {
     }
 }
 
-/// The rows as a table drawn with `+-|`, then how many there were.
+/// The rows as psql prints them: names, a rule, rows, how many there were.
 fn query(statement: &mut Statement<'_>) -> rusqlite::Result<Vec<String>> {
     let columns: Vec<String> = statement.column_names().map(printable).collect();
     let (rows, total) = read_rows(statement)?;
-    if total == 0 {
-        return Ok(vec![String::from("Empty set")]);
-    }
     let mut lines = draw(&columns, &rows);
-    lines.push(format!("{total} row{} in set", if total == 1 { "" } else { "s" }));
     if total > rows.len() {
         lines.push(format!("(the first {} are shown)", rows.len()));
     }
+    lines.push(format!("({})", counted(total)));
     Ok(lines)
+}
+
+fn counted(rows: usize) -> String {
+    format!("{rows} row{}", if rows == 1 { "" } else { "s" })
 }
 
 /// The first rows as text, and how many there are.
@@ -243,27 +244,42 @@ fn read_rows(statement: &mut Statement<'_>) -> rusqlite::Result<(Vec<Vec<String>
     Ok((shown, total))
 }
 
+/// Columns of numbers stand to the right, others to the left; names in the middle.
 fn draw(columns: &[String], rows: &[Vec<String>]) -> Vec<String> {
-    let width = |at: usize| {
+    let is_number = |text: &str| text.is_empty() || text.parse::<f64>().is_ok();
+    let column = |at: usize| {
         let cells = rows.iter().map(|row| row[at].width());
-        cells.chain([columns[at].width()]).max().unwrap_or(0)
+        let width = cells.chain([columns[at].width()]).max().unwrap_or(0);
+        (width, !rows.is_empty() && rows.iter().all(|row| is_number(&row[at])))
     };
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
-    let rule: String = widths.iter().map(|width| format!("+{}", "-".repeat(width + 2))).collect::<String>() + "+";
-    let line = |cells: &[String]| {
-        let cells =
-            cells.iter().zip(&widths).map(|(cell, width)| format!("| {cell}{} ", " ".repeat(width - cell.width())));
-        cells.collect::<String>() + "|"
-    };
-    let mut lines = vec![rule.clone(), line(columns), rule.clone()];
-    lines.extend(rows.iter().map(|row| line(row)));
-    lines.push(rule);
+    let layout: Vec<(usize, bool)> = (0..columns.len()).map(column).collect();
+    let names = columns.iter().zip(&layout).map(|(name, (width, _))| {
+        let room = width - name.width();
+        pad(name, room / 2, room - room / 2)
+    });
+    let rule = layout.iter().map(|(width, _)| "-".repeat(width + 2));
+    let mut lines = vec![joined(names, "|"), joined(rule, "+")];
+    lines.extend(rows.iter().map(|row| {
+        let cells = row.iter().zip(&layout).map(|(cell, (width, right))| {
+            let room = width - cell.width();
+            if *right { pad(cell, room, 0) } else { pad(cell, 0, room) }
+        });
+        joined(cells, "|")
+    }));
     lines
+}
+
+fn pad(text: &str, before: usize, behind: usize) -> String {
+    format!(" {}{text}{} ", " ".repeat(before), " ".repeat(behind))
+}
+
+fn joined(cells: impl Iterator<Item = String>, between: &str) -> String {
+    cells.collect::<Vec<_>>().join(between).trim_end().to_owned()
 }
 
 fn cell(value: ValueRef<'_>) -> String {
     match value {
-        ValueRef::Null => String::from("NULL"),
+        ValueRef::Null => String::new(),
         ValueRef::Integer(n) => n.to_string(),
         ValueRef::Real(n) => n.to_string(),
         ValueRef::Text(text) => printable(&String::from_utf8_lossy(text)),
@@ -312,18 +328,20 @@ mod tests {
     fn a_query_prints_a_table_and_counts_its_rows() {
         let mut database = sessions();
         let insert = "INSERT INTO sessions VALUES ('a1', 'alice', now() + 1800), ('b2', 'bob', NULL)";
-        assert_eq!(database.execute(NINE, insert).unwrap(), ["Query OK, 2 rows affected"]);
+        assert_eq!(database.execute(NINE, insert).unwrap(), ["OK, 2 rows affected"]);
         let text = database.execute(NINE, "SELECT id, user, expires_at FROM sessions;").unwrap().join("\n");
-        let table = "\
-+----+-------+------------+
-| id | user  | expires_at |
-+----+-------+------------+
-| a1 | alice | 1893490200 |
-| b2 | bob   | NULL       |
-+----+-------+------------+
-2 rows in set";
-        assert_eq!(text, table);
-        assert_eq!(database.execute(NINE, "SELECT * FROM sessions WHERE id = 'x'").unwrap(), ["Empty set"]);
+        let table = [
+            " id | user  | expires_at",
+            "----+-------+------------",
+            " a1 | alice | 1893490200",
+            " b2 | bob   |",
+            "(2 rows)",
+        ];
+        assert_eq!(text, table.join("\n"));
+        let none = database.execute(NINE, "SELECT id, user FROM sessions WHERE id = 'x'").unwrap();
+        assert_eq!(none, [" id | user", "----+------", "(0 rows)"]);
+        let count = database.execute(NINE, "SELECT count(*) AS n, 'x' AS letter FROM sessions").unwrap();
+        assert_eq!(count, [" n | letter", "---+--------", " 2 | x", "(1 row)"]);
     }
 
     #[test]
@@ -341,7 +359,7 @@ mod tests {
             ("date('2024-02-28', '+1 day')", "2024-02-29"),
         ] {
             let lines = database.execute(NINE, &format!("SELECT {expression} AS x")).unwrap();
-            assert_eq!(lines[3].trim_matches(['|', ' ']), value, "{expression}");
+            assert_eq!(lines[2].trim(), value, "{expression}");
         }
     }
 
@@ -369,22 +387,21 @@ mod tests {
             "SELECT load_extension('x')",
             "CREATE VIRTUAL TABLE v USING fts5(x)",
         ] {
-            let line = database.execute(NINE, statement).unwrap_err();
-            assert!(line.starts_with("ERROR: "), "{statement}: {line}");
+            assert!(database.execute(NINE, statement).is_err(), "{statement}");
         }
-        assert_eq!(database.execute(NINE, "SELECT * FROM nosuch"), Err(String::from("ERROR: no such table: nosuch")));
+        assert_eq!(database.execute(NINE, "SELECT * FROM nosuch"), Err(String::from("no such table: nosuch")));
     }
 
     #[test]
     fn a_statement_without_end_is_stopped() {
         let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
         let line = Sqlite::new().execute(NINE, endless).unwrap_err();
-        assert_eq!(line, "ERROR: the statement took too long and was stopped");
+        assert_eq!(line, "the statement took too long and was stopped");
     }
 
     #[test]
     fn control_characters_are_printed_as_escapes() {
         let lines = Sqlite::new().execute(NINE, "SELECT char(27) || '[31m' AS x").unwrap();
-        assert_eq!(lines[3], "| \\u{1b}[31m |");
+        assert_eq!(lines[2], " \\u{1b}[31m");
     }
 }

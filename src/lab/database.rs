@@ -5,7 +5,7 @@ use crate::base::Millis;
 use crate::snapshot::Table;
 
 pub trait Database: Send + Sync {
-    /// Runs statements at `now` and gives what a client prints. Err: the client's error line. The same statements on
+    /// Runs statements at `now` and gives what a client prints. Err: the reason. The same statements on
     /// the same contents at the same time must give the same result.
     fn execute(&mut self, now: Millis, statement: &str) -> Result<Vec<String>, String>;
 

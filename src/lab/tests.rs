@@ -524,7 +524,7 @@ fn expired_rows_stay_until_cron_comes() {
         _ => None,
     });
     let first = Topology::default().clock + Millis::from_secs(60);
-    assert_eq!(ran, Some((first, vec![String::from("Query OK, 1 row affected")])));
+    assert_eq!(ran, Some((first, vec![String::from("OK, 1 row affected")])));
     timeline.undo();
     assert_eq!(rows(&timeline), 2);
 }
