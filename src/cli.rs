@@ -40,6 +40,11 @@ pub enum Command {
         /// A folder that is not there yet, or empty
         folder: std::path::PathBuf,
     },
+    /// What you have done: list it, take it to another machine, begin anew
+    Progress {
+        #[command(subcommand)]
+        action: Option<Progress>,
+    },
     /// Serve the engine on a loopback port, for any Redis client
     Serve(Serve),
     /// A sandbox prompt; with -h, -p or -u a client of a real server, like redis-cli
@@ -156,4 +161,22 @@ pub struct Check {
     /// Print what can stand in a course's files, and stop
     #[arg(long)]
     pub reference: bool,
+}
+
+/// `redlab progress [ACTION]`; without one it lists.
+#[derive(Subcommand, Debug)]
+pub enum Progress {
+    /// Which exercises are solved, lesson by lesson
+    List,
+    /// Write all of it to a file
+    Export { file: std::path::PathBuf },
+    /// Add what such a file says
+    Import { file: std::path::PathBuf },
+    /// Forget a lesson (by number or id), or all of them
+    Reset {
+        lesson: Option<String>,
+        /// Needed to forget everything
+        #[arg(long)]
+        all: bool,
+    },
 }

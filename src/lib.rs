@@ -24,6 +24,7 @@ pub mod plain;
 pub mod proof;
 pub mod repl;
 pub mod server;
+pub mod store;
 pub mod tui;
 
 pub mod cli;

@@ -2,9 +2,10 @@
 
 use clap::Parser;
 use redlab::cli::{Cli, Command, Learn};
-use redlab::learn::{Desk, Nowhere};
+use redlab::learn::{Desk, Shelf};
+use redlab::store::Store;
 use redlab::tui::theme::Kind;
-use redlab::{author, backend, cli, lesson, plain, tui};
+use redlab::{author, backend, cli, lesson, plain, store, tui};
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
         Some(Command::Repl(repl)) => redlab::repl::run(repl.into()),
         Some(Command::Check(args)) => check(&args),
         Some(Command::New { folder }) => new(&folder),
+        Some(Command::Progress { action }) => done(progress(action.unwrap_or(cli::Progress::List))),
         Some(Command::Learn(learn)) => self::learn(&learn),
         None => learn(&Learn::default()),
     }
@@ -51,6 +53,53 @@ fn new(folder: &std::path::Path) -> ExitCode {
     }
 }
 
+fn done(outcome: Result<(), String>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("redlab: {trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn progress(action: cli::Progress) -> Result<(), String> {
+    let said = |trouble: store::Trouble| trouble.to_string();
+    let mut store = Store::open(&store::home().map_err(said)?).map_err(said)?;
+    let course = lesson::Course::bundled();
+    match action {
+        cli::Progress::List => {
+            for lesson in course.lessons() {
+                let (solved, all) = (store.solved(lesson), lesson.exercises.len());
+                let mark = if solved == all { "done" } else { "" };
+                println!("{:<5}{:<44}{solved:>3} of {all}  {mark}", lesson.number, lesson.title);
+            }
+            Ok(())
+        }
+        cli::Progress::Export { file } => {
+            let text = serde_json::to_vec_pretty(&store.export()).expect("progress is always JSON");
+            std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))
+        }
+        cli::Progress::Import { file } => {
+            let new = store.import(&file).map_err(said)?;
+            println!("{new} more exercises are solved here now.");
+            Ok(())
+        }
+        cli::Progress::Reset { lesson: None, all: false } => {
+            Err("say which lesson, by number or id, or --all".to_owned())
+        }
+        cli::Progress::Reset { lesson, .. } => {
+            let id = match &lesson {
+                Some(name) => {
+                    Some(course.lesson(name).ok_or_else(|| format!("there is no lesson `{name}`"))?.id.clone())
+                }
+                None => None,
+            };
+            store.reset(id.as_deref()).map_err(said)
+        }
+    }
+}
+
 /// The lab, on the screen or in plain lines.
 fn learn(args: &Learn) -> ExitCode {
     match learning(args) {
@@ -70,7 +119,9 @@ fn learning(args: &Learn) -> Result<(), String> {
         _ => None,
     };
     let course = lesson::Course::bundled();
-    let mut desk = Desk::open(course, Box::new(backend::lesson::embedded), Box::new(Nowhere), args.lesson.as_deref())?;
+    let said = |trouble: store::Trouble| trouble.to_string();
+    let store = Store::open(&store::home().map_err(said)?).map_err(said)?;
+    let mut desk = Desk::open(course, Box::new(backend::lesson::embedded), Box::new(store), args.lesson.as_deref())?;
     let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
     let screen = !args.plain && !dumb && io::stdout().is_terminal() && io::stdin().is_terminal();
     let outcome = if screen {
