@@ -11,10 +11,10 @@ use super::dict::HashSeed;
 use super::disk::Disk;
 use super::evict;
 use super::keyspace::{Db, Slot};
-use super::notify::{self, Class};
+use super::notify::Class;
 use super::refusal::{self, Refusal};
 use super::value::{Kind, Value};
-use super::{Instance, KeyTrace, Outbox, Output};
+use super::{Instance, Outbox};
 use crate::base::{Bytes, Millis, Rng};
 use crate::resp::{Protocol, Reply};
 
@@ -35,6 +35,8 @@ pub struct Call<'a> {
     /// Argument 0 is the command's name (of a subcommand: the container's).
     pub args: &'a [Bytes],
     pub command: &'static Command,
+    /// The command's number in the table.
+    pub index: usize,
     pub server: &'a mut Instance,
     pub now: Millis,
     pub rng: &'a mut Rng,
@@ -45,6 +47,12 @@ pub struct Call<'a> {
     pub protocol: Protocol,
     /// Inside EXEC or a script, where nobody can wait.
     pub may_block: bool,
+    /// A blocked client's request, run once more.
+    pub again: bool,
+    /// Arguments that MONITOR and SLOWLOG must not show, as bits.
+    pub redacted: u64,
+    /// What this command shall be said to have taken on top (DEBUG SLEEP where nobody can sleep).
+    pub pretended_us: u64,
     pub propagate: Propagate,
 }
 
@@ -137,8 +145,10 @@ impl<'a> Call<'a> {
 
     fn live_position(&mut self, key: &[u8]) -> Option<usize> {
         let position = self.db_ref().position(key)?;
-        if self.db_ref().at(position).is_expired(self.now) && self.server.expires_keys() {
-            self.expire(self.db, &Bytes::copy(key));
+        if self.db_ref().at(position).is_expired(self.now) {
+            if self.server.expires_keys() {
+                self.expire(self.db, &Bytes::copy(key));
+            }
             return None;
         }
         Some(position)
@@ -292,6 +302,11 @@ impl<'a> Call<'a> {
         Ok(Reply::None)
     }
 
+    /// Hides argument `index` from MONITOR and SLOWLOG: it is a secret.
+    pub fn redact(&mut self, index: usize) {
+        self.redacted |= 1 << index.min(63);
+    }
+
     /// Propagates `commands` in place of the request.
     pub fn propagate_as(&mut self, commands: Vec<Vec<Bytes>>) {
         self.propagate = Propagate::Instead(commands);
@@ -302,6 +317,7 @@ impl<'a> Call<'a> {
         let mut call = Call {
             args,
             command,
+            index: super::commands::index(command),
             server: self.server,
             now: self.now,
             rng: self.rng,
@@ -311,6 +327,9 @@ impl<'a> Call<'a> {
             db: 0,
             protocol: self.protocol,
             may_block: false,
+            again: false,
+            redacted: 0,
+            pretended_us: 0,
             propagate: Propagate::AsRequested,
         };
         call.db = call.me().db;
@@ -324,25 +343,9 @@ impl Instance {
     pub fn touch(&mut self, db: usize, key: &[u8]) {
         self.dbs[db].measure(key);
         self.waiting.touch(db, key);
+        self.invalidate(key);
         if !self.watchers.is_empty() {
             self.break_watches(db, key);
-        }
-    }
-
-    /// Publishes a keyspace event and traces it.
-    pub fn notify(&mut self, db: usize, class: Class, event: &'static str, key: &[u8], out: &mut Outbox) {
-        if self.tracing && !matches!(class, Class::New | Class::KeyMiss) {
-            out.push(Output::Trace(KeyTrace { db, key: Bytes::copy(key), event }));
-        }
-        if self.config.notify & class as u32 == 0 {
-            return;
-        }
-        if self.config.notify & notify::KEYSPACE != 0 {
-            let channel = [format!("__keyspace@{db}__:").as_bytes(), key].concat();
-            self.pubsub.publish(&channel, event.as_bytes(), out);
-        }
-        if self.config.notify & notify::KEYEVENT != 0 {
-            self.pubsub.publish(format!("__keyevent@{db}__:{event}").as_bytes(), key, out);
         }
     }
 

@@ -1,7 +1,9 @@
 //! What the instance remembers of a connection.
 
+use super::Instance;
 use super::blocked::Blocked;
-use super::command::Command;
+use super::command::{Command, Flags};
+use super::tracking::Tracking;
 use crate::base::{Bytes, Millis};
 use crate::resp::Protocol;
 use std::collections::{BTreeSet, VecDeque};
@@ -10,11 +12,19 @@ use std::collections::{BTreeSet, VecDeque};
 pub struct ClientId(pub u64);
 
 /// A transaction being queued.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Transaction {
     pub queue: Vec<(&'static Command, Vec<Bytes>)>,
     /// A command was refused while queueing: EXEC will answer EXECABORT.
     pub broken: bool,
+    /// The flags of all queued commands: EXEC is refused where one of them would be.
+    pub flags: Flags,
+}
+
+impl Default for Transaction {
+    fn default() -> Self {
+        Transaction { queue: Vec::new(), broken: false, flags: Flags::NONE }
+    }
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -44,6 +54,10 @@ pub struct Client {
     pub lib_ver: Bytes,
     pub addr: String,
     pub laddr: String,
+    /// Came in by the unix socket.
+    pub unix: bool,
+    /// The number that CLIENT LIST shows as the socket's.
+    pub fd: i64,
     pub db: usize,
     pub protocol: Protocol,
     pub user: String,
@@ -61,10 +75,15 @@ pub struct Client {
     pub monitor: bool,
     pub reply_mode: ReplyMode,
     pub blocked: Option<Blocked>,
+    /// Held back by CLIENT PAUSE: its request stands first in `waiting`.
+    pub postponed: bool,
     /// Requests that came while this client was blocked or paused, in order.
     pub waiting: VecDeque<Vec<Bytes>>,
+    pub tracking: Option<Box<Tracking>>,
     pub no_evict: bool,
     pub no_touch: bool,
+    pub readonly: bool,
+    /// Ends after its next reply.
     pub closing: bool,
 }
 
@@ -77,6 +96,8 @@ impl Client {
             lib_ver: Bytes::new(),
             addr: format!("127.0.0.1:{}", 50_000 + id.0 % 10_000),
             laddr: String::from("127.0.0.1:6379"),
+            unix: false,
+            fd: 7 + id.0 as i64,
             db: 0,
             protocol: Protocol::Resp2,
             user: String::from("default"),
@@ -93,9 +114,12 @@ impl Client {
             monitor: false,
             reply_mode: ReplyMode::On,
             blocked: None,
+            postponed: false,
             waiting: VecDeque::new(),
+            tracking: None,
             no_evict: false,
             no_touch: false,
+            readonly: false,
             closing: false,
         }
     }
@@ -107,5 +131,121 @@ impl Client {
     /// In RESP2 a subscriber may only manage its subscriptions.
     pub fn is_subscriber(&self) -> bool {
         self.subscriptions() + self.shard_channels.len() > 0
+    }
+
+    /// As CLIENT LIST TYPE and CLIENT KILL TYPE tell connections apart.
+    pub fn kind(&self) -> &'static str {
+        if self.is_subscriber() { "pubsub" } else { "normal" }
+    }
+
+    fn flag_letters(&self) -> String {
+        let tracking = self.tracking.as_deref();
+        let letters = [
+            (self.monitor, 'O'),
+            (self.is_subscriber(), 'P'),
+            (self.transaction.is_some(), 'x'),
+            (self.blocked.is_some() || self.postponed, 'b'),
+            (tracking.is_some(), 't'),
+            (tracking.is_some_and(|it| it.redirect_broken), 'R'),
+            (tracking.is_some_and(|it| it.broadcast), 'B'),
+            (self.watch_broken, 'd'),
+            (self.closing, 'c'),
+            (self.unix, 'U'),
+            (self.readonly, 'r'),
+            (self.no_evict, 'e'),
+            (self.no_touch, 'T'),
+        ];
+        let set: String = letters.iter().filter(|(set, _)| *set).map(|(_, letter)| letter).collect();
+        if set.is_empty() { String::from("N") } else { set }
+    }
+
+    /// One line of CLIENT LIST, without its end. `request` is what this client is sending right now; the sizes of buffers
+    /// are those of redis-server for a small request.
+    pub fn describe(&self, now: Millis, request: Option<&[Bytes]>) -> String {
+        const QUERY_BUFFER: usize = 20474;
+        let sent = request.map_or(0, |args| crate::resp::encode::request_len(args));
+        let arguments = request.map_or(0, |args| args.iter().map(|arg| arg.len()).sum::<usize>());
+        let queued = self.transaction.as_ref().map_or(0, |transaction| {
+            let words = transaction.queue.iter().flat_map(|(_, args)| args);
+            words.map(|arg| arg.len() + size_of::<usize>()).sum::<usize>()
+        });
+        let (buffered, free) = if request.is_some() { (sent, QUERY_BUFFER.saturating_sub(sent)) } else { (0, 0) };
+        let command = self
+            .last_command
+            .map_or_else(|| String::from("NULL"), |command| command.name.to_ascii_lowercase().replace(' ', "|"));
+        format!(
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} qbuf={} \
+             qbuf-free={} argv-mem={} multi-mem={} rbs=1024 rbp=0 obl=0 oll=0 omem=0 tot-mem={} events=r cmd={} user={} \
+             redir={} resp={} lib-name={} lib-ver={}",
+            self.id.0,
+            self.addr,
+            self.laddr,
+            self.fd,
+            self.name.lossy(),
+            now.since(self.connected_at).secs(),
+            now.since(self.last_seen_at).secs(),
+            self.flag_letters(),
+            self.db,
+            self.channels.len(),
+            self.patterns.len(),
+            self.shard_channels.len(),
+            self.transaction.as_ref().map_or(-1, |transaction| transaction.queue.len() as i64),
+            buffered,
+            free,
+            arguments,
+            queued,
+            buffered + free + arguments + queued + 1800,
+            command,
+            self.user,
+            self.tracking.as_deref().map_or(-1, |it| it.redirect.map_or(0, |id| id.0 as i64)),
+            if self.protocol == Protocol::Resp3 { 3 } else { 2 },
+            self.lib_name.lossy(),
+            self.lib_ver.lossy(),
+        )
+    }
+}
+
+impl Instance {
+    pub(super) fn welcome(&mut self, id: ClientId, now: Millis) {
+        self.stats.connections_received += 1;
+        let mut client = Client::new(id, now);
+        client.authenticated = self.config.requirepass.is_empty();
+        client.laddr = format!("127.0.0.1:{}", self.config.port);
+        self.clients.insert(id, client);
+    }
+
+    /// Forgets a connection and everything that hung on it.
+    pub(super) fn hang_up(&mut self, id: ClientId) {
+        self.unblock(id);
+        self.unwatch(id);
+        self.monitors.retain(|monitor| *monitor != id);
+        self.untrack(id);
+        if let Some(client) = self.clients.remove(&id) {
+            self.pubsub.forget(&client);
+        }
+    }
+
+    /// What RESET does: a connection as new, but for its library's name.
+    pub(super) fn reset_client(&mut self, id: ClientId) {
+        self.unwatch(id);
+        self.monitors.retain(|monitor| *monitor != id);
+        self.untrack(id);
+        let authenticated = self.config.requirepass.is_empty();
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        self.pubsub.forget(client);
+        client.channels.clear();
+        client.patterns.clear();
+        client.shard_channels.clear();
+        client.monitor = false;
+        client.db = 0;
+        client.protocol = Protocol::Resp2;
+        client.user = String::from("default");
+        client.authenticated = authenticated;
+        client.transaction = None;
+        client.name = Bytes::new();
+        client.reply_mode = ReplyMode::On;
+        client.readonly = false;
+        client.no_evict = false;
+        client.no_touch = false;
     }
 }

@@ -6,6 +6,7 @@
 use super::call::Call;
 use super::refusal::Refusal;
 use super::syntax;
+use crate::base::Bytes;
 use crate::resp::Reply;
 
 pub type Outcome = Result<Reply, Refusal>;
@@ -109,7 +110,7 @@ pub enum Keys {
         dest: Option<usize>,
     },
     /// Found by looking at the arguments: positions.
-    Found(fn(&[crate::base::Bytes]) -> Vec<usize>),
+    Found(fn(&[Bytes]) -> Vec<usize>),
 }
 
 pub const ONE_KEY: Keys = Keys::Range { first: 1, last: 1, step: 1 };
@@ -151,6 +152,30 @@ impl Command {
     pub const CONNECTION: Command = Command { group: Group::Connection, ..Command::BASE };
     pub const SERVER: Command = Command { group: Group::Server, ..Command::BASE };
     pub const CLUSTER: Command = Command { group: Group::Cluster, ..Command::BASE };
+
+    /// As error texts and CLIENT LIST write it: `client|list`.
+    pub fn full_name(&self) -> String {
+        self.name.to_ascii_lowercase().replace(' ', "|")
+    }
+
+    /// Where the keys stand in `args`, as far as `args` goes; empty if it has none or is too short to tell.
+    pub fn key_places(&self, args: &[Bytes]) -> Vec<usize> {
+        match self.keys {
+            Keys::None => Vec::new(),
+            Keys::Found(find) => find(args),
+            Keys::Range { first, last, step } => {
+                let last = if last < 0 { args.len() as i32 + last } else { last.min(args.len() as i32 - 1) };
+                (first..=last).step_by(step.max(1) as usize).map(|place| place as usize).collect()
+            }
+            Keys::Counted { count, dest } => {
+                let number = args.get(count).and_then(|arg| std::str::from_utf8(arg).ok()?.parse::<usize>().ok());
+                let Some(number) = number.filter(|number| *number > 0 && *number < args.len() - count) else {
+                    return Vec::new();
+                };
+                dest.into_iter().chain(count + 1..=count + number).collect()
+            }
+        }
+    }
 
     /// As Redis counts: the number of words with the name's, negative if that is only the least.
     pub fn arity(&self) -> i32 {

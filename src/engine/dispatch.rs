@@ -3,10 +3,10 @@
 use super::call::{Call, Propagate};
 use super::client::{ClientId, ReplyMode};
 use super::command::{self, Command, Outcome};
-use super::commands;
+use super::commands::{self, Entry};
 use super::refusal::{self, Refusal};
-use super::{Env, Instance, Outbox, Output};
-use crate::base::Bytes;
+use super::{ANY_DB, Env, Instance, Outbox, Output};
+use crate::base::{Bytes, quote};
 use crate::resp::{Protocol, Reply};
 
 impl Instance {
@@ -15,38 +15,65 @@ impl Instance {
         if args.is_empty() {
             return;
         }
-        if client.blocked.is_some() {
+        if client.blocked.is_some() || client.postponed {
             client.waiting.push_back(args);
             return;
         }
         client.last_seen_at = env.now;
-        let reply = self.answer(env, id, &args, out);
-        self.say(id, reply, out);
+        self.carry_out(env, id, &args, out);
         self.after_step(env, out);
+    }
+
+    /// One request from look-up to reply.
+    fn carry_out(&mut self, env: &mut Env, id: ClientId, args: &[Bytes], out: &mut Outbox) {
+        self.current = Some(id);
+        let mark = self.propagated.len();
+        let reply = self.answer(env, id, args, out);
+        self.wrap_unit(mark, args);
+        self.say(id, reply, out);
+        if self.clients.get(&id).is_some_and(|client| client.closing) {
+            out.push(Output::Close(id));
+            self.hang_up(id);
+        }
+        self.flush_invalidations(out);
+        self.current = None;
     }
 
     /// Finds, checks, queues or performs.
     fn answer(&mut self, env: &mut Env, id: ClientId, args: &[Bytes], out: &mut Outbox) -> Reply {
-        let command = match commands::find(args).and_then(|command| check_arity(command, args).map(|()| command)) {
-            Ok(command) => command,
-            Err(refusal) => return self.reject(id, refusal),
+        let entry = match commands::entry_of(args) {
+            Ok(entry) => entry,
+            Err(refusal) => return self.security_stop(id, args).unwrap_or_else(|| self.reject(id, None, refusal)),
         };
-        if let Err(refusal) = self.admit(env, id, command, args, out) {
-            self.stats.commands[commands::index(command)].rejected += 1;
-            return self.reject(id, refusal);
+        let client = self.clients.get_mut(&id).expect("checked by request");
+        client.last_command = Some(entry.command);
+        let admitted = check_arity(entry, args).and_then(|()| self.admit(env, id, entry.command, args, out));
+        if let Err(refusal) = admitted {
+            self.stats.commands[entry.index].rejected += 1;
+            return self.reject(id, Some(entry.command), refusal);
+        }
+        if self.pause.is_some() && self.is_held_back(id, entry.command) {
+            let client = self.clients.get_mut(&id).expect("checked by request");
+            client.postponed = true;
+            client.waiting.push_front(args.to_vec());
+            return Reply::None;
         }
         let client = self.clients.get_mut(&id).expect("checked by request");
         if let Some(transaction) = &mut client.transaction
-            && !command.flags.has(command::NOT_QUEUED)
+            && !entry.command.flags.has(command::NOT_QUEUED)
         {
-            transaction.queue.push((command, args.to_vec()));
+            // What cannot be carried out any more need not be remembered.
+            if !transaction.broken && !client.watch_broken {
+                transaction.queue.push((entry.command, args.to_vec()));
+                transaction.flags = transaction.flags.with(entry.command.flags);
+            }
             return Reply::QUEUED;
         }
-        client.last_command = Some(command);
         let (db, protocol) = (client.db, client.protocol);
         let mut call = Call {
             args,
-            command,
+            command: entry.command,
+            index: entry.index,
             server: self,
             now: env.now,
             rng: env.rng,
@@ -56,9 +83,22 @@ impl Instance {
             db,
             protocol,
             may_block: true,
+            again: false,
+            redacted: 0,
+            pretended_us: 0,
             propagate: Propagate::AsRequested,
         };
-        Instance::perform(&mut call).unwrap_or_else(Reply::from)
+        let outcome = Instance::perform(&mut call);
+        if let Some(tracking) = self.clients.get_mut(&id).and_then(|client| client.tracking.as_deref_mut())
+            && tracking.caching
+            && !entry.command.name.starts_with("CLIENT ")
+            && self.clients[&id].transaction.is_none()
+        {
+            // CLIENT CACHING counts for one command only.
+            let client = self.clients.get_mut(&id).expect("looked up above");
+            client.tracking.as_deref_mut().expect("looked up above").caching = false;
+        }
+        outcome.unwrap_or_else(Reply::from)
     }
 
     /// Reasons to refuse a command that is well formed.
@@ -75,49 +115,97 @@ impl Instance {
             return Err(refusal::OOM);
         }
         let client = &self.clients[&id];
+        if !client.authenticated && !self.config.requirepass.is_empty() && !command.flags.has(command::NO_AUTH) {
+            return Err(refusal::NOAUTH);
+        }
+        if client.transaction.is_some() && command.flags.has(command::NO_MULTI) {
+            return Err(Refusal::new("ERR Command not allowed inside a transaction"));
+        }
         if client.protocol == Protocol::Resp2 && client.is_subscriber() && !allowed_to_subscribers(command) {
             return Err(Refusal::from(format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-                command.name.to_ascii_lowercase()
+                command.full_name()
             )));
         }
         Ok(())
     }
 
-    /// A refusal before the command ran: it also breaks a transaction that is being queued.
-    fn reject(&mut self, id: ClientId, refusal: Refusal) -> Reply {
-        if let Some(transaction) = self.clients.get_mut(&id).and_then(|client| client.transaction.as_mut()) {
-            transaction.broken = true;
+    /// A web browser was tricked into talking to us: the connection ends without a word.
+    fn security_stop(&mut self, id: ClientId, args: &[Bytes]) -> Option<Reply> {
+        if !args[0].eq_ignore_ascii_case(b"host:") && !args[0].eq_ignore_ascii_case(b"post") {
+            return None;
         }
-        self.count_error(&refusal);
+        self.clients.get_mut(&id)?.closing = true;
+        Some(Reply::None)
+    }
+
+    /// Whether CLIENT PAUSE lets this command wait.
+    fn is_held_back(&self, id: ClientId, command: &Command) -> bool {
+        let Some(pause) = self.pause.filter(|pause| pause.until > self.now) else { return false };
+        let mut flags = command.flags;
+        if command.name == "EXEC"
+            && let Some(transaction) = &self.clients[&id].transaction
+        {
+            flags = flags.with(transaction.flags);
+        }
+        pause.all || flags.any(command::WRITE.with(command::MAY_REPLICATE))
+    }
+
+    /// A refusal before the command ran: it also breaks a transaction that is being queued.
+    fn reject(&mut self, id: ClientId, command: Option<&Command>, refusal: Refusal) -> Reply {
+        let refusal = if command.is_some_and(|command| command.name == "EXEC") {
+            self.discard(id);
+            let why = refusal.0.strip_prefix("ERR ").unwrap_or(&refusal.0);
+            Refusal::from(format!("EXECABORT Transaction discarded because of: {why}"))
+        } else {
+            if let Some(transaction) = self.clients.get_mut(&id).and_then(|client| client.transaction.as_mut()) {
+                transaction.broken = true;
+            }
+            refusal
+        };
+        self.count_error(&refusal.0);
         refusal.into()
     }
 
-    fn count_error(&mut self, refusal: &Refusal) {
+    fn count_error(&mut self, text: &str) {
         self.stats.error_replies += 1;
-        let code = refusal.0.split(' ').next().unwrap_or_default().to_owned();
-        *self.stats.errors.entry(code).or_default() += 1;
+        let code = text.split(' ').next().unwrap_or_default();
+        if let Some(count) = self.stats.errors.get_mut(code) {
+            *count += 1;
+        } else {
+            self.stats.errors.insert(code.to_owned(), 1);
+        }
     }
 
     /// Runs the handler of an admitted command, counts it, and propagates what it changed.
     pub(super) fn perform(call: &mut Call) -> Outcome {
-        let index = commands::index(call.command);
         let dirty_before = call.server.dirty;
-        let mark = call.server.propagated.len();
+        let began_us = call.server.hooks.micros();
         let outcome = (call.command.run)(call);
-        call.server.stats.commands_processed += 1;
-        let stat = &mut call.server.stats.commands[index];
-        stat.calls += 1;
-        let failed = match &outcome {
-            Err(refusal) => Some(refusal.clone()),
+        let error = match &outcome {
+            Err(refusal) => Some(&refusal.0),
+            Ok(Reply::Error(text)) => Some(text),
             Ok(_) => None,
         };
-        if let Some(refusal) = failed {
-            stat.failed += 1;
-            call.server.count_error(&refusal);
+        if let Some(text) = error {
+            call.server.stats.commands[call.index].failed += 1;
+            call.server.count_error(text);
+        }
+        // A client that now waits has not finished its command.
+        let waits = matches!(outcome, Ok(Reply::None))
+            && call.server.clients.get(&call.client).is_some_and(|client| client.blocked.is_some());
+        if !waits {
+            call.server.stats.commands_processed += 1;
+            call.server.stats.commands[call.index].calls += 1;
+            if call.server.hooks.stopwatch.is_some() || call.pretended_us > 0 {
+                let micros = call.server.hooks.micros().saturating_sub(began_us) + call.pretended_us;
+                Instance::clock_command(call, micros);
+            }
+        }
+        if !call.server.monitors.is_empty() {
+            Instance::show_monitors(call);
         }
         let changed = call.server.dirty != dirty_before;
-        let _ = mark;
         match std::mem::take(&mut call.propagate) {
             Propagate::AsRequested if changed => call.server.propagate(call.db, call.args.to_vec()),
             Propagate::Always => call.server.propagate(call.db, call.args.to_vec()),
@@ -126,33 +214,99 @@ impl Instance {
             }
             _ => {}
         }
+        if call.server.trackers.clients > 0 && call.command.flags.has(command::READONLY) {
+            Instance::track_reads(call);
+        }
         outcome
     }
 
-    /// Puts a reply into the outbox, as the client's reply mode allows.
+    /// Shows the command to those who MONITOR.
+    fn show_monitors(call: &mut Call) {
+        if call.again || call.command.flags.any(command::SKIP_MONITOR.with(command::ADMIN)) {
+            return;
+        }
+        let Some(me) = call.server.clients.get(&call.client) else { return };
+        let mut line = format!("{}.{:03}000 [{} ", call.now.secs(), call.now.0 % 1000, me.db);
+        line.push_str(&if me.unix { format!("unix:{}", me.addr.trim_end_matches(":0")) } else { me.addr.clone() });
+        line.push(']');
+        for (index, arg) in call.args.iter().enumerate() {
+            line.push(' ');
+            if index < 64 && call.redacted & (1 << index) != 0 {
+                line.push_str("\"(redacted)\"");
+            } else {
+                quote::repr_to(&mut line, arg);
+            }
+        }
+        for monitor in &call.server.monitors {
+            call.out.push(Output::Push(*monitor, Reply::Status(line.clone().into())));
+        }
+    }
+
+    /// Remembers what a tracking client has read.
+    fn track_reads(call: &mut Call) {
+        let Some(tracking) = call.server.clients.get(&call.client).and_then(|client| client.tracking.as_deref()) else {
+            return;
+        };
+        let wanted = if tracking.opt_in { tracking.caching } else { !(tracking.opt_out && tracking.caching) };
+        if tracking.broadcast || !wanted {
+            return;
+        }
+        let places = call.command.key_places(call.args);
+        let keys = places.iter().map(|place| &call.args[*place]);
+        call.server.remember_reads(call.client, keys);
+        let max_keys = call.server.config.int("tracking-table-max-keys") as usize;
+        call.server.limit_trackers(max_keys);
+    }
+
+    /// Several commands that one request caused are propagated as a transaction.
+    fn wrap_unit(&mut self, mark: usize, args: &[Bytes]) {
+        if self.propagated.len() <= mark + 1 {
+            return;
+        }
+        // These stumble over keys that have nothing to do with each other.
+        if args[0].eq_ignore_ascii_case(b"SCAN") || args[0].eq_ignore_ascii_case(b"RANDOMKEY") {
+            return;
+        }
+        self.propagated.insert(mark, (ANY_DB, vec![Bytes::from("MULTI")]));
+        self.propagated.push((ANY_DB, vec![Bytes::from("EXEC")]));
+    }
+
+    /// Puts a reply into the outbox, as the client's reply mode allows. Pushes are no replies: they always go out.
     pub(super) fn say(&mut self, id: ClientId, reply: Reply, out: &mut Outbox) {
         let Some(client) = self.clients.get_mut(&id) else { return };
-        match client.reply_mode {
-            ReplyMode::On => {}
-            ReplyMode::Off => return,
+        let silent = match client.reply_mode {
+            ReplyMode::On => false,
+            ReplyMode::Off => true,
             ReplyMode::SkipNext => {
                 client.reply_mode = ReplyMode::Skip;
-                return;
+                true
             }
             ReplyMode::Skip => {
                 client.reply_mode = ReplyMode::On;
-                return;
+                true
             }
-        }
+        };
+        let mut tell = |reply: Reply| {
+            if !silent || matches!(reply, Reply::Push(_)) {
+                out.push(Output::Reply(id, reply));
+            }
+        };
         match reply {
             Reply::None => {}
-            Reply::Many(replies) => out.extend(replies.into_iter().map(|reply| Output::Reply(id, reply))),
-            reply => out.push(Output::Reply(id, reply)),
+            Reply::Many(replies) => replies.into_iter().for_each(tell),
+            reply => tell(reply),
         }
     }
 
     /// Serves waiting clients, then hands what was propagated to persistence and replicas.
     fn after_step(&mut self, env: &mut Env, out: &mut Outbox) {
+        if self.pause.is_some_and(|pause| pause.until <= env.now) {
+            self.pause = None;
+            self.resume_postponed(env, out);
+        }
+        for (id, reply) in std::mem::take(&mut self.woken) {
+            self.end_wait(env, id, reply, out);
+        }
         while let Some((db, key)) = self.waiting.next_ready() {
             for id in self.waiting.queue(db, &key) {
                 self.retry(env, id, &key, out);
@@ -170,11 +324,14 @@ impl Instance {
         if !served {
             return;
         }
-        let command = commands::find(&blocked.args).expect("it was found when it blocked");
+        let entry = commands::entry_of(&blocked.args).expect("it was found when it blocked");
         let protocol = self.clients[&id].protocol;
+        let mark = self.propagated.len();
+        self.current = Some(id);
         let mut call = Call {
             args: &blocked.args,
-            command,
+            command: entry.command,
+            index: entry.index,
             server: self,
             now: env.now,
             rng: env.rng,
@@ -184,15 +341,20 @@ impl Instance {
             db: blocked.db,
             protocol,
             may_block: true,
+            again: true,
+            redacted: 0,
+            pretended_us: 0,
             propagate: Propagate::AsRequested,
         };
         let reply = Instance::perform(&mut call).unwrap_or_else(Reply::from);
-        if reply == Reply::None {
-            return;
+        self.wrap_unit(mark, &blocked.args);
+        if reply != Reply::None {
+            self.unblock(id);
+            self.say(id, reply, out);
+            self.flush_invalidations(out);
+            self.run_waiting(env, id, out);
         }
-        self.unblock(id);
-        self.say(id, reply, out);
-        self.run_waiting(env, id, out);
+        self.current = None;
     }
 
     /// Ends a client's wait, without a reply.
@@ -206,27 +368,26 @@ impl Instance {
     fn run_waiting(&mut self, env: &mut Env, id: ClientId, out: &mut Outbox) {
         while let Some(client) = self.clients.get_mut(&id)
             && client.blocked.is_none()
+            && !client.postponed
             && let Some(args) = client.waiting.pop_front()
         {
-            let reply = self.answer(env, id, &args, out);
-            self.say(id, reply, out);
+            self.carry_out(env, id, &args, out);
         }
     }
 
-    pub(super) fn hang_up(&mut self, id: ClientId) {
-        self.unblock(id);
-        self.unwatch(id);
-        if let Some(client) = self.clients.remove(&id) {
-            for channel in &client.channels {
-                self.pubsub.channels.entry(channel.clone()).or_default().remove(&id);
-            }
-            for pattern in &client.patterns {
-                self.pubsub.patterns.entry(pattern.clone()).or_default().remove(&id);
+    /// Lets everybody go on whom a pause held back.
+    fn resume_postponed(&mut self, env: &mut Env, out: &mut Outbox) {
+        let held: Vec<ClientId> =
+            self.clients.values().filter(|client| client.postponed).map(|client| client.id).collect();
+        for id in held {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.postponed = false;
+                self.run_waiting(env, id, out);
             }
         }
     }
 
-    /// Forgets what a client watches.
+    /// Forgets what a client watches, also that a watched key has changed.
     pub(super) fn unwatch(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.watch_broken = false;
@@ -241,11 +402,25 @@ impl Instance {
         }
     }
 
+    /// Ends a client's transaction without carrying it out.
+    pub(super) fn discard(&mut self, id: ClientId) {
+        self.unwatch(id);
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.transaction = None;
+        }
+    }
+
+    /// A key was changed or removed: those who watch it learn of it at their EXEC.
     pub(super) fn break_watches(&mut self, db: usize, key: &[u8]) {
         let Some(watchers) = self.watchers.get(&(db, Bytes::copy(key))) else { return };
+        let gone = self.dbs[db].slot(key).is_none();
         for id in watchers {
-            if let Some(client) = self.clients.get_mut(id) {
-                client.watch_broken = true;
+            let Some(client) = self.clients.get_mut(id) else { continue };
+            let watched = client.watched.iter_mut().find(|watched| watched.db == db && *watched.key == *key);
+            match watched {
+                // It was past its expiry when WATCH came: that it is removed now changes nothing.
+                Some(watched) if watched.was_expired && gone => watched.was_expired = false,
+                _ => client.watch_broken = true,
             }
         }
     }
@@ -260,32 +435,46 @@ impl Instance {
             .collect();
         for id in late {
             let reply = self.clients[&id].blocked.as_ref().expect("filtered").timeout_reply.clone();
-            self.unblock(id);
-            self.say(id, reply, out);
-            self.run_waiting(env, id, out);
+            self.end_wait(env, id, reply, out);
         }
-        self.expire_cycle(env.now, out);
+        if self.active_expire && self.expires_keys() {
+            self.expire_cycle(env.now, out);
+        }
+        self.flush_invalidations(out);
         self.after_step(env, out);
+    }
+
+    /// Answers a blocked client with `reply` and goes on with what it sent meanwhile.
+    pub(super) fn end_wait(&mut self, env: &mut Env, id: ClientId, reply: Reply, out: &mut Outbox) {
+        self.unblock(id);
+        if let Reply::Error(text) = &reply {
+            let text = text.clone();
+            self.count_error(&text);
+        }
+        self.say(id, reply, out);
+        self.run_waiting(env, id, out);
     }
 }
 
-fn check_arity(command: &Command, args: &[Bytes]) -> Result<(), Refusal> {
-    let arity = commands::arity(command);
-    let fits = if arity < 0 { args.len() >= arity.unsigned_abs() as usize } else { args.len() == arity as usize };
-    if fits { Ok(()) } else { Err(refusal::wrong_arity(&command.name.replace(' ', "|"))) }
+fn check_arity(entry: &Entry, args: &[Bytes]) -> Result<(), Refusal> {
+    let fits = match usize::try_from(entry.arity) {
+        Ok(words) => args.len() == words,
+        Err(_) => args.len() >= entry.arity.unsigned_abs() as usize,
+    };
+    if fits { Ok(()) } else { Err(refusal::wrong_arity(&entry.command.full_name())) }
 }
 
 fn allowed_to_subscribers(command: &Command) -> bool {
-    matches!(
-        command.name,
-        "PING"
-            | "SUBSCRIBE"
-            | "PSUBSCRIBE"
-            | "SSUBSCRIBE"
-            | "UNSUBSCRIBE"
-            | "PUNSUBSCRIBE"
-            | "SUNSUBSCRIBE"
-            | "QUIT"
-            | "RESET"
-    )
+    const ALLOWED: [&str; 9] = [
+        "PING",
+        "SUBSCRIBE",
+        "PSUBSCRIBE",
+        "SSUBSCRIBE",
+        "UNSUBSCRIBE",
+        "PUNSUBSCRIBE",
+        "SUNSUBSCRIBE",
+        "QUIT",
+        "RESET",
+    ];
+    ALLOWED.contains(&command.name)
 }

@@ -18,16 +18,19 @@ mod dispatch;
 pub mod due;
 pub mod evict;
 pub mod expire;
+pub mod hooks;
 pub mod keyspace;
 pub mod memory;
 pub mod notify;
 pub mod persist;
 pub mod pubsub;
 pub mod refusal;
+pub mod slowlog;
 pub mod stats;
 pub mod syntax;
 #[cfg(test)]
 pub mod testing;
+pub mod tracking;
 pub mod value;
 
 use crate::base::{Bytes, Millis, Rng};
@@ -42,8 +45,10 @@ use dict::HashSeed;
 use disk::Disk;
 use keyspace::Db;
 use pubsub::PubSub;
+use slowlog::SlowLog;
 use stats::Stats;
 use std::collections::BTreeMap;
+use tracking::Trackers;
 
 /// What the instance says it is: the last Redis under the BSD licence, which Valkey continues.
 pub const VERSION: &str = "7.2.6";
@@ -91,6 +96,17 @@ pub struct KeyTrace {
 
 pub type Outbox = Vec<Output>;
 
+/// For a command that has no database of its own: MULTI and EXEC around what was propagated together.
+pub const ANY_DB: usize = usize::MAX;
+
+/// CLIENT PAUSE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pause {
+    pub until: Millis,
+    /// Reads wait too.
+    pub all: bool,
+}
+
 /// A Redis server without its process.
 #[derive(Clone)]
 pub struct Instance {
@@ -105,8 +121,22 @@ pub struct Instance {
     pub watchers: BTreeMap<(usize, Bytes), Vec<ClientId>>,
     /// Changes since the last save.
     pub dirty: u64,
-    /// What this step has to write to the AOF and send to replicas, in order, with its database.
+    /// What this step has to write to the AOF and send to replicas, in order, with its database (or `ANY_DB`).
     pub propagated: Vec<(usize, Vec<Bytes>)>,
+    /// Clients that see every command (MONITOR), first come first.
+    pub monitors: Vec<ClientId>,
+    pub trackers: Trackers,
+    pub slowlog: SlowLog,
+    pub latency: slowlog::Latency,
+    /// Waits that this step ends, with their replies (CLIENT UNBLOCK).
+    pub woken: Vec<(ClientId, Reply)>,
+    /// Whose request is being carried out.
+    pub current: Option<ClientId>,
+    /// CLIENT PAUSE: until when, and whether it holds back reads too.
+    pub pause: Option<Pause>,
+    /// DEBUG SET-ACTIVE-EXPIRE 0 switches the sampling passes off.
+    pub active_expire: bool,
+    pub hooks: hooks::Hooks,
     /// Say every change of a key as `Output::Trace`.
     pub tracing: bool,
     pub seed: HashSeed,
@@ -119,7 +149,7 @@ impl Instance {
     pub fn new(config: Config, now: Millis, rng: &mut Rng) -> Instance {
         let seed = HashSeed(rng.next_u64(), rng.next_u64());
         let stats =
-            Stats { started_at: now, commands: vec![Default::default(); commands::table().len()], ..Stats::default() };
+            Stats { started_at: now, commands: vec![Default::default(); commands::count()], ..Stats::default() };
         Instance {
             dbs: (0..config.databases).map(|_| Db::new(seed)).collect(),
             config,
@@ -131,6 +161,15 @@ impl Instance {
             watchers: BTreeMap::new(),
             dirty: 0,
             propagated: Vec::new(),
+            monitors: Vec::new(),
+            trackers: Trackers::default(),
+            slowlog: SlowLog::default(),
+            latency: slowlog::Latency::default(),
+            woken: Vec::new(),
+            current: None,
+            pause: None,
+            active_expire: true,
+            hooks: hooks::Hooks::default(),
             tracing: false,
             seed,
             run_id: rng.hex40(),
@@ -142,19 +181,16 @@ impl Instance {
     pub fn step(&mut self, env: &mut Env, input: Input, out: &mut Outbox) {
         self.now = env.now;
         match input {
-            Input::Connect(id) => {
-                self.stats.connections_received += 1;
-                self.clients.insert(id, Client::new(id, env.now));
-            }
+            Input::Connect(id) => self.welcome(id, env.now),
             Input::Request(id, args) => self.request(env, id, args, out),
             Input::Hangup(id) => self.hang_up(id),
             Input::Tick => self.tick(env, out),
         }
     }
 
-    /// Whether this instance removes expired keys itself (a replica waits for its primary's DEL).
+    /// Whether this instance removes expired keys itself (a replica waits for its primary's DEL); not during a pause.
     pub fn expires_keys(&self) -> bool {
-        true
+        self.pause.is_none()
     }
 
     /// What `Slot::access` of a new key is.

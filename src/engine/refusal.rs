@@ -38,6 +38,9 @@ pub const DB_INDEX: Refusal = Refusal::new("ERR DB index is out of range");
 pub const OOM: Refusal = Refusal::new("OOM command not allowed when used memory > 'maxmemory'.");
 pub const EXECABORT: Refusal = Refusal::new("EXECABORT Transaction discarded because of previous errors.");
 
+pub const NOAUTH: Refusal = Refusal::new("NOAUTH Authentication required.");
+pub const WRONGPASS: Refusal = Refusal::new("WRONGPASS invalid username-password pair or user is disabled.");
+
 pub fn wrong_arity(command: &str) -> Refusal {
     Refusal::from(format!("ERR wrong number of arguments for '{}' command", command.to_ascii_lowercase()))
 }

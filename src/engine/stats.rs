@@ -3,12 +3,41 @@
 use crate::base::Millis;
 
 /// Counters of one command.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CommandStat {
     pub calls: u64,
     pub usec: u64,
     pub rejected: u64,
     pub failed: u64,
+    pub histogram: Histogram,
+}
+
+/// How many calls took up to 1, 2, 4, ... microseconds.
+#[derive(Clone, Debug, Default)]
+pub struct Histogram {
+    pub counts: Vec<u64>,
+}
+
+impl Histogram {
+    pub fn add(&mut self, micros: u64) {
+        let bucket = (64 - micros.max(1).leading_zeros() - u32::from(micros.max(1).is_power_of_two())) as usize;
+        if self.counts.len() <= bucket {
+            self.counts.resize(bucket + 1, 0);
+        }
+        self.counts[bucket] += 1;
+    }
+
+    /// The bound in microseconds below which `percent` of the calls stayed.
+    pub fn percentile(&self, percent: f64) -> u64 {
+        let total: u64 = self.counts.iter().sum();
+        let wanted = (percent / 100.0 * total as f64).ceil() as u64;
+        let mut seen = 0;
+        let bucket = self.counts.iter().position(|count| {
+            seen += count;
+            seen >= wanted.max(1)
+        });
+        1 << bucket.unwrap_or(0)
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -21,8 +50,21 @@ pub struct Stats {
     pub expired_keys: u64,
     pub evicted_keys: u64,
     pub error_replies: u64,
+    pub rejected_connections: u64,
+    pub auth_failures: u64,
     /// Indexed by `Entry::index` of the command table.
     pub commands: Vec<CommandStat>,
     /// By the error's code word.
     pub errors: std::collections::BTreeMap<String, u64>,
+}
+
+impl Stats {
+    /// What CONFIG RESETSTAT does.
+    pub fn reset(&mut self) {
+        *self = Stats {
+            started_at: self.started_at,
+            commands: vec![CommandStat::default(); self.commands.len()],
+            ..Stats::default()
+        };
+    }
 }

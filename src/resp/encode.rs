@@ -46,6 +46,13 @@ pub fn reply(out: &mut Vec<u8>, reply: &Reply, protocol: Protocol) {
     }
 }
 
+/// How many bytes `request` writes.
+pub fn request_len<B: AsRef<[u8]>>(args: &[B]) -> usize {
+    let digits = |n: usize| n.max(1).ilog10() as usize + 1;
+    let words = args.iter().map(|arg| arg.as_ref().len());
+    3 + digits(args.len()) + words.map(|len| 5 + digits(len) + len).sum::<usize>()
+}
+
 /// Appends `args` as a client sends a command: an array of bulk strings.
 pub fn request<B: AsRef<[u8]>>(out: &mut Vec<u8>, args: &[B]) {
     header(out, b'*', args.len() as i64);

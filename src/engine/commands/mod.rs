@@ -18,6 +18,12 @@ pub mod stream;
 pub mod string;
 pub mod zset;
 
+pub mod client;
+pub mod connection;
+pub mod pubsub;
+pub mod transactions;
+
+use super::call::Call;
 use super::command::Command;
 use super::refusal::Refusal;
 use crate::base::Bytes;
@@ -40,6 +46,10 @@ pub const FAMILIES: &[&[Command]] = &[
     set::COMMANDS,
     zset::COMMANDS,
     hash::COMMANDS,
+    transactions::COMMANDS,
+    connection::COMMANDS,
+    client::COMMANDS,
+    pubsub::COMMANDS,
 ];
 
 /// A command of the table, with what is derived from its literal.
@@ -50,42 +60,89 @@ pub struct Entry {
     pub index: usize,
 }
 
-/// By upper-case name; subcommands by `CONTAINER SUB`. Made from the literals, never changed.
-static TABLE: LazyLock<BTreeMap<&'static str, Entry>> = LazyLock::new(|| {
+/// The entries in the order of `FAMILIES`, subcommands right behind their container, and a hash table over their names:
+/// one look-up per request, so without allocation and with one probe as a rule.
+struct Index {
+    entries: Vec<Entry>,
+    /// Open addressing: number of the entry plus one, 0 for free. Top-level commands only.
+    slots: Vec<u16>,
+}
+
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
     let all = FAMILIES
         .iter()
         .flat_map(|family| family.iter())
         .flat_map(|command| std::iter::once(command).chain(command.sub.iter()));
-    all.enumerate().map(|(index, command)| (command.name, Entry { command, arity: command.arity(), index })).collect()
+    let entries: Vec<Entry> =
+        all.enumerate().map(|(index, command)| Entry { command, arity: command.arity(), index }).collect();
+    let mut slots = vec![0; (entries.len() * 4).next_power_of_two()];
+    for entry in entries.iter().filter(|entry| !entry.command.name.contains(' ')) {
+        let mut at = hash(entry.command.name.as_bytes()) & (slots.len() - 1);
+        while slots[at] != 0 {
+            at = (at + 1) & (slots.len() - 1);
+        }
+        slots[at] = entry.index as u16 + 1;
+    }
+    Index { entries, slots }
 });
 
-pub fn table() -> &'static BTreeMap<&'static str, Entry> {
+static TABLE: LazyLock<BTreeMap<&'static str, &'static Entry>> =
+    LazyLock::new(|| INDEX.entries.iter().map(|entry| (entry.command.name, entry)).collect());
+
+/// FNV-1a over the upper-case form.
+fn hash(name: &[u8]) -> usize {
+    name.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+        (hash ^ u64::from(byte.to_ascii_uppercase())).wrapping_mul(0x0000_0100_0000_01b3)
+    }) as usize
+}
+
+/// By upper-case name; subcommands by `CONTAINER SUB`.
+pub fn table() -> &'static BTreeMap<&'static str, &'static Entry> {
     &TABLE
+}
+
+/// How many commands there are, subcommands counted.
+pub fn count() -> usize {
+    INDEX.entries.len()
+}
+
+/// By the number that counters use.
+pub fn nth(index: usize) -> &'static Entry {
+    &INDEX.entries[index]
 }
 
 /// The command that `args` calls, subcommands resolved. Err: unknown command or subcommand, in Redis' words.
 pub fn find(args: &[Bytes]) -> Result<&'static Command, Refusal> {
-    let Some(command) = lookup(&args[0]) else { return Err(unknown(args)) };
-    if command.sub.is_empty() {
-        return Ok(command);
-    }
-    let Some(word) = args.get(1) else { return Ok(command) };
-    let sub = command
-        .sub
+    entry_of(args).map(|entry| entry.command)
+}
+
+/// As `find`, with what is derived from the literal.
+pub fn entry_of(args: &[Bytes]) -> Result<&'static Entry, Refusal> {
+    let Some(entry) = by_name(&args[0]) else { return Err(unknown(args)) };
+    let subs = entry.command.sub.len();
+    let Some(word) = args.get(1).filter(|_| subs > 0) else { return Ok(entry) };
+    let name = entry.command.name;
+    let sub = INDEX.entries[entry.index + 1..=entry.index + subs]
         .iter()
-        .find(|sub| sub.name.split(' ').nth(1).is_some_and(|name| word.eq_ignore_ascii_case(name.as_bytes())));
+        .find(|sub| word.eq_ignore_ascii_case(&sub.command.name.as_bytes()[name.len() + 1..]));
     sub.ok_or_else(|| {
-        let word = String::from_utf8_lossy(&word[..word.len().min(128)]).into_owned();
-        Refusal::from(format!("ERR unknown subcommand '{word}'. Try {} HELP.", command.name))
+        let word = word[..word.len().min(128)].escape_lossy();
+        Refusal::from(format!("ERR unknown subcommand '{word}'. Try {name} HELP."))
     })
 }
 
-fn lookup(name: &[u8]) -> Option<&'static Command> {
-    let mut upper = [0u8; 32];
-    let upper = upper.get_mut(..name.len())?;
-    upper.copy_from_slice(name);
-    upper.make_ascii_uppercase();
-    TABLE.get(std::str::from_utf8(upper).ok()?).map(|entry| entry.command)
+/// A top-level command by its name, in any case.
+pub fn by_name(name: &[u8]) -> Option<&'static Entry> {
+    let index = &*INDEX;
+    let mut at = hash(name) & (index.slots.len() - 1);
+    while index.slots[at] != 0 {
+        let entry = &index.entries[usize::from(index.slots[at]) - 1];
+        if name.eq_ignore_ascii_case(entry.command.name.as_bytes()) {
+            return Some(entry);
+        }
+        at = (at + 1) & (index.slots.len() - 1);
+    }
+    None
 }
 
 fn unknown(args: &[Bytes]) -> Refusal {
@@ -94,22 +151,30 @@ fn unknown(args: &[Bytes]) -> Refusal {
         if shown.len() >= 128 {
             break;
         }
-        shown.push_str(&format!("'{}' ", String::from_utf8_lossy(&arg[..arg.len().min(128 - shown.len())])));
+        shown.push_str(&format!("'{}' ", arg[..arg.len().min(128 - shown.len())].escape_lossy()));
     }
-    let name = String::from_utf8_lossy(&args[0][..args[0].len().min(128)]).into_owned();
+    let name = args[0][..args[0].len().min(128)].escape_lossy();
     Refusal::from(format!("ERR unknown command '{name}', with args beginning with: {shown}"))
 }
 
-fn entry(command: &Command) -> &'static Entry {
-    TABLE.get(command.name).expect("every command is in the table")
+trait Lossy {
+    fn escape_lossy(&self) -> String;
+}
+
+impl Lossy for [u8] {
+    /// As C prints `%s`: up to the first zero byte.
+    fn escape_lossy(&self) -> String {
+        let end = self.iter().position(|&byte| byte == 0).unwrap_or(self.len());
+        String::from_utf8_lossy(&self[..end]).into_owned()
+    }
 }
 
 pub fn index(command: &Command) -> usize {
-    entry(command).index
+    TABLE.get(command.name).expect("every command is in the table").index
 }
 
 pub fn arity(command: &Command) -> i32 {
-    entry(command).arity
+    TABLE.get(command.name).expect("every command is in the table").arity
 }
 
 /// The reply of a container's HELP: `lines` in Redis' frame.
@@ -117,4 +182,11 @@ pub fn help(container: &str, lines: &'static [&'static str]) -> Reply {
     let head = format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
     let body = lines.iter().chain(["HELP", "    Print this help."].iter()).map(|line| Reply::status(line));
     Reply::Array(std::iter::once(Reply::Status(head.into())).chain(body).collect())
+}
+
+/// A container's answer to a subcommand with too many arguments.
+pub fn wrong_subcommand(call: &Call) -> Refusal {
+    let container = call.command.name.split(' ').next().unwrap_or_default();
+    let word = call.args[1][..call.args[1].len().min(128)].escape_lossy();
+    Refusal::from(format!("ERR unknown subcommand or wrong number of arguments for '{word}'. Try {container} HELP."))
 }

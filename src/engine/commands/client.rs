@@ -1,0 +1,616 @@
+//! CLIENT: looking at connections, naming, ending, pausing and waking them, and how they track keys.
+
+use super::connection::check_name;
+use crate::base::{Bytes, Millis};
+use crate::engine::client::{Client, ClientId, ReplyMode};
+use crate::engine::command::{ADMIN, Command, LOADING, NOSCRIPT, Outcome, STALE};
+use crate::engine::refusal::{self, Refusal};
+use crate::engine::tracking::Tracking;
+use crate::engine::{Call, Output, Pause, commands};
+use crate::resp::Reply;
+
+pub const COMMANDS: &[Command] = &[Command {
+    name: "CLIENT",
+    summary: "Look at connections and manage them.",
+    since: "2.4.0",
+    complexity: "Depends on the subcommand.",
+    sub: &[
+        Command {
+            name: "CLIENT CACHING",
+            syntax: "<YES | NO>",
+            summary: "Say whether the keys of the next command are to be tracked.",
+            since: "6.0.0",
+            flags: NOSCRIPT.with(LOADING).with(STALE),
+            run: caching,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT GETNAME",
+            summary: "Read the name of this connection.",
+            since: "2.6.9",
+            flags: NOSCRIPT.with(LOADING).with(STALE),
+            run: getname,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT GETREDIR",
+            summary: "Read which connection gets the invalidations of this one.",
+            since: "6.0.0",
+            flags: NOSCRIPT.with(LOADING).with(STALE),
+            run: getredir,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT HELP",
+            summary: "List the subcommands.",
+            since: "5.0.0",
+            flags: LOADING.with(STALE),
+            run: help,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT ID",
+            summary: "Read the number of this connection.",
+            since: "5.0.0",
+            flags: NOSCRIPT.with(LOADING).with(STALE),
+            run: id,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT INFO",
+            summary: "Describe this connection.",
+            since: "6.2.0",
+            flags: NOSCRIPT.with(LOADING).with(STALE),
+            tips: &["nondeterministic_output"],
+            run: info,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT KILL",
+            syntax: "<ip:port | <ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB> | USER username | ADDR ip:port | LADDR ip:port | SKIPME <YES | NO>> [<ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB> | USER username | ADDR ip:port | LADDR ip:port | SKIPME <YES | NO>> ...]>",
+            summary: "Close connections.",
+            since: "2.4.0",
+            complexity: "O(N)",
+            flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
+            run: kill,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT LIST",
+            syntax: "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
+            summary: "Describe all connections.",
+            since: "2.4.0",
+            complexity: "O(N)",
+            flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
+            tips: &["nondeterministic_output"],
+            run: list,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT NO-EVICT",
+            syntax: "<ON | OFF>",
+            summary: "Protect this connection from being closed for want of memory.",
+            since: "7.0.0",
+            flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
+            run: no_evict,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT NO-TOUCH",
+            syntax: "<ON | OFF>",
+            summary: "Let the commands of this connection leave no mark on access times.",
+            since: "7.2.0",
+            flags: NOSCRIPT.with(LOADING).with(STALE),
+            run: no_touch,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT PAUSE",
+            syntax: "timeout [WRITE | ALL]",
+            summary: "Make all clients wait for a while.",
+            since: "3.0.0",
+            flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
+            run: pause,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT REPLY",
+            syntax: "<ON | OFF | SKIP>",
+            summary: "Switch the replies to this connection off and on.",
+            since: "3.2.0",
+            flags: NOSCRIPT.with(LOADING).with(STALE),
+            run: reply,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT SETINFO",
+            syntax: "<LIB-NAME libname | LIB-VER libver>",
+            summary: "Tell the server which client library is in use.",
+            since: "7.2.0",
+            flags: NOSCRIPT.with(LOADING).with(STALE),
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            run: setinfo,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT SETNAME",
+            syntax: "connection-name",
+            summary: "Give this connection a name.",
+            since: "2.6.9",
+            flags: NOSCRIPT.with(LOADING).with(STALE),
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            run: setname,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT TRACKING",
+            syntax: "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
+            summary: "Be told when keys that were read here change.",
+            since: "6.0.0",
+            flags: NOSCRIPT.with(LOADING).with(STALE),
+            run: tracking,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT TRACKINGINFO",
+            summary: "Read how this connection tracks keys.",
+            since: "6.2.0",
+            flags: NOSCRIPT.with(LOADING).with(STALE),
+            run: trackinginfo,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT UNBLOCK",
+            syntax: "client-id [TIMEOUT | ERROR]",
+            summary: "End the wait of a blocked client.",
+            since: "5.0.0",
+            complexity: "O(log N)",
+            flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
+            run: unblock,
+            ..Command::CONNECTION
+        },
+        Command {
+            name: "CLIENT UNPAUSE",
+            summary: "End a pause of the clients.",
+            since: "6.2.0",
+            complexity: "O(N)",
+            flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
+            run: unpause,
+            ..Command::CONNECTION
+        },
+    ],
+    ..Command::CONNECTION
+}];
+
+fn id(call: &mut Call) -> Outcome {
+    Ok(Reply::Int(call.client.0 as i64))
+}
+
+fn info(call: &mut Call) -> Outcome {
+    let line = format!("{}\n", call.me().describe(call.now, Some(call.args)));
+    Ok(Reply::Verbatim("txt", Bytes::from(line)))
+}
+
+fn list(call: &mut Call) -> Outcome {
+    let all: Vec<&Client> = if call.args.len() == 2 {
+        call.server.clients.values().collect()
+    } else if call.args.len() == 4 && call.is(2, "TYPE") {
+        let kind = kind_named(&call.args[3])?;
+        call.server.clients.values().filter(|client| client.kind() == kind).collect()
+    } else if call.args.len() > 3 && call.is(2, "ID") {
+        let ids: Result<Vec<i64>, Refusal> = (3..call.args.len())
+            .map(|index| call.int(index).map_err(|_| Refusal::new("ERR Invalid client ID")))
+            .collect();
+        ids?.into_iter().filter_map(|id| call.server.clients.get(&ClientId(u64::try_from(id).ok()?))).collect()
+    } else {
+        return Err(refusal::SYNTAX);
+    };
+    let mut text = String::new();
+    for client in all {
+        let request = (client.id == call.client).then_some(call.args);
+        text.push_str(&client.describe(call.now, request));
+        text.push('\n');
+    }
+    Ok(Reply::Verbatim("txt", Bytes::from(text)))
+}
+
+/// A type of connection by the word that CLIENT LIST and KILL take.
+fn kind_named(word: &Bytes) -> Result<&'static str, Refusal> {
+    let kinds = [
+        ("normal", "normal"),
+        ("slave", "replica"),
+        ("replica", "replica"),
+        ("pubsub", "pubsub"),
+        ("master", "master"),
+    ];
+    let found = kinds.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
+    found.map(|(_, kind)| *kind).ok_or_else(|| Refusal::from(format!("ERR Unknown client type '{}'", word.lossy())))
+}
+
+/// Which connections CLIENT KILL means: all that fit every filter given.
+#[derive(Default)]
+struct Filter {
+    addr: Option<Bytes>,
+    laddr: Option<Bytes>,
+    kind: Option<&'static str>,
+    id: Option<u64>,
+    user: Option<Bytes>,
+    skip_me: bool,
+}
+
+impl Filter {
+    fn parse(call: &Call) -> Result<Filter, Refusal> {
+        let mut filter = Filter { skip_me: true, ..Filter::default() };
+        for at in (2..call.args.len()).step_by(2) {
+            let Some(value) = call.args.get(at + 1) else { return Err(refusal::SYNTAX) };
+            if call.is(at, "ID") {
+                let id = call.int(at + 1).ok().filter(|id| *id > 0);
+                let id = id.ok_or(Refusal::new("ERR client-id should be greater than 0"))?;
+                filter.id = Some(id as u64);
+            } else if call.is(at, "TYPE") {
+                filter.kind = Some(kind_named(value)?);
+            } else if call.is(at, "ADDR") {
+                filter.addr = Some(value.clone());
+            } else if call.is(at, "LADDR") {
+                filter.laddr = Some(value.clone());
+            } else if call.is(at, "USER") {
+                if value != "default" {
+                    return Err(Refusal::from(format!("ERR No such user '{}'", value.lossy())));
+                }
+                filter.user = Some(value.clone());
+            } else if call.is(at, "SKIPME") {
+                filter.skip_me = match (call.is(at + 1, "YES"), call.is(at + 1, "NO")) {
+                    (true, _) => true,
+                    (_, true) => false,
+                    _ => return Err(refusal::SYNTAX),
+                };
+            } else {
+                return Err(refusal::SYNTAX);
+            }
+        }
+        Ok(filter)
+    }
+
+    fn fits(&self, client: &Client, me: ClientId) -> bool {
+        self.addr.as_ref().is_none_or(|addr| addr == client.addr.as_str())
+            && self.laddr.as_ref().is_none_or(|laddr| laddr == client.laddr.as_str())
+            && self.kind.is_none_or(|kind| kind == client.kind())
+            && self.id.is_none_or(|id| id == client.id.0)
+            && self.user.as_ref().is_none_or(|user| user == client.user.as_str())
+            && !(self.skip_me && client.id == me)
+    }
+}
+
+fn kill(call: &mut Call) -> Outcome {
+    let old_form = call.args.len() == 3;
+    let filter =
+        if old_form { Filter { addr: Some(call.args[2].clone()), ..Filter::default() } } else { Filter::parse(call)? };
+    let me = call.client;
+    let doomed = call.server.clients.values().filter(|client| filter.fits(client, me));
+    let doomed: Vec<ClientId> = doomed.map(|client| client.id).collect();
+    for id in &doomed {
+        if *id == me {
+            call.me_mut().closing = true;
+        } else {
+            call.out.push(Output::Close(*id));
+            call.server.hang_up(*id);
+        }
+    }
+    match (old_form, doomed.len()) {
+        (true, 0) => Err(Refusal::new("ERR No such client")),
+        (true, _) => Ok(Reply::OK),
+        (false, killed) => Ok(Reply::from(killed)),
+    }
+}
+
+fn setname(call: &mut Call) -> Outcome {
+    check_name(&call.args[2])?;
+    call.me_mut().name = call.args[2].clone();
+    Ok(Reply::OK)
+}
+
+fn getname(call: &mut Call) -> Outcome {
+    let name = call.me().name.clone();
+    Ok(if name.is_empty() { Reply::Nil } else { Reply::Bulk(name) })
+}
+
+fn setinfo(call: &mut Call) -> Outcome {
+    let (name, value) = (&call.args[2], &call.args[3]);
+    let is_name = call.is(2, "LIB-NAME");
+    if !is_name && !call.is(2, "LIB-VER") {
+        return Err(Refusal::from(format!("ERR Unrecognized option '{}'", name.lossy())));
+    }
+    if check_name(value).is_err() {
+        let text = format!("ERR {} cannot contain spaces, newlines or special characters.", name.lossy());
+        return Err(Refusal::from(text));
+    }
+    let me = call.me_mut();
+    *(if is_name { &mut me.lib_name } else { &mut me.lib_ver }) = value.clone();
+    Ok(Reply::OK)
+}
+
+fn reply(call: &mut Call) -> Outcome {
+    if call.is(2, "ON") {
+        call.me_mut().reply_mode = ReplyMode::On;
+        return Ok(Reply::OK);
+    }
+    if call.is(2, "OFF") {
+        call.me_mut().reply_mode = ReplyMode::Off;
+    } else if call.is(2, "SKIP") {
+        if call.me().reply_mode != ReplyMode::Off {
+            call.me_mut().reply_mode = ReplyMode::SkipNext;
+        }
+    } else {
+        return Err(refusal::SYNTAX);
+    }
+    Ok(Reply::None)
+}
+
+/// ON or OFF at argument 2.
+fn on_off(call: &Call) -> Result<bool, Refusal> {
+    match (call.is(2, "ON"), call.is(2, "OFF")) {
+        (true, _) => Ok(true),
+        (_, true) => Ok(false),
+        _ => Err(refusal::SYNTAX),
+    }
+}
+
+fn no_evict(call: &mut Call) -> Outcome {
+    call.me_mut().no_evict = on_off(call)?;
+    Ok(Reply::OK)
+}
+
+fn no_touch(call: &mut Call) -> Outcome {
+    call.me_mut().no_touch = on_off(call)?;
+    Ok(Reply::OK)
+}
+
+fn pause(call: &mut Call) -> Outcome {
+    let all = match call.args.get(3) {
+        None => true,
+        Some(_) if call.is(3, "ALL") => true,
+        Some(_) if call.is(3, "WRITE") => false,
+        Some(_) => return Err(Refusal::new("ERR CLIENT PAUSE mode must be WRITE or ALL")),
+    };
+    let span = call.int(2).map_err(|_| Refusal::new("ERR timeout is not an integer or out of range"))?;
+    let span = u64::try_from(span).map_err(|_| Refusal::new("ERR timeout is negative"))?;
+    let until = call.now + Millis(span);
+    // A second pause never shortens or loosens the first.
+    let before = call.server.pause.filter(|pause| pause.until > call.now);
+    call.server.pause = Some(Pause {
+        until: before.map_or(until, |pause| pause.until.max(until)),
+        all: all || before.is_some_and(|pause| pause.all),
+    });
+    Ok(Reply::OK)
+}
+
+fn unpause(call: &mut Call) -> Outcome {
+    if let Some(pause) = &mut call.server.pause {
+        pause.until = Millis::ZERO;
+    }
+    Ok(Reply::OK)
+}
+
+fn unblock(call: &mut Call) -> Outcome {
+    let error = match call.args.get(3) {
+        None => false,
+        Some(_) if call.is(3, "TIMEOUT") => false,
+        Some(_) if call.is(3, "ERROR") => true,
+        Some(_) => return Err(Refusal::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+    };
+    let id = ClientId(call.int(2)?.max(0) as u64);
+    let Some(blocked) = call.server.clients.get(&id).and_then(|client| client.blocked.as_ref()) else {
+        return Ok(Reply::Int(0));
+    };
+    let reply = if error {
+        Reply::error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+    } else {
+        blocked.timeout_reply.clone()
+    };
+    call.server.woken.push((id, reply));
+    Ok(Reply::Int(1))
+}
+
+fn tracking(call: &mut Call) -> Outcome {
+    let mut wanted = Tracking::default();
+    let mut prefixes: Vec<Bytes> = Vec::new();
+    let mut at = 3;
+    while at < call.args.len() {
+        let more = at + 1 < call.args.len();
+        if call.is(at, "REDIRECT") && more {
+            at += 1;
+            if wanted.redirect.is_some() {
+                return Err(Refusal::new("ERR A client can only redirect to a single other client"));
+            }
+            let id = call.int(at)?;
+            let id = u64::try_from(id).ok().map(ClientId).filter(|id| call.server.clients.contains_key(id));
+            wanted.redirect = Some(id.ok_or(Refusal::new("ERR The client ID you want redirect to does not exist"))?);
+        } else if call.is(at, "BCAST") {
+            wanted.broadcast = true;
+        } else if call.is(at, "OPTIN") {
+            wanted.opt_in = true;
+        } else if call.is(at, "OPTOUT") {
+            wanted.opt_out = true;
+        } else if call.is(at, "NOLOOP") {
+            wanted.no_loop = true;
+        } else if call.is(at, "PREFIX") && more {
+            at += 1;
+            prefixes.push(call.args[at].clone());
+        } else {
+            return Err(refusal::SYNTAX);
+        }
+        at += 1;
+    }
+    let me = call.client;
+    if !on_off(call)? {
+        call.server.untrack(me);
+        return Ok(Reply::OK);
+    }
+    let before = call.me().tracking.as_deref().cloned();
+    check_tracking(&wanted, &prefixes, before.as_ref())?;
+    if wanted.broadcast {
+        wanted.prefixes = before.as_ref().map(|it| it.prefixes.clone()).unwrap_or_default();
+        wanted.prefixes.extend(if prefixes.is_empty() { vec![Bytes::new()] } else { prefixes });
+    }
+    if before.is_none() {
+        call.server.trackers.clients += 1;
+    }
+    call.me_mut().tracking = Some(Box::new(wanted));
+    Ok(Reply::OK)
+}
+
+/// Options that do not go together, with each other or with what is in force.
+fn check_tracking(wanted: &Tracking, prefixes: &[Bytes], before: Option<&Tracking>) -> Result<(), Refusal> {
+    if !wanted.broadcast && !prefixes.is_empty() {
+        return Err(Refusal::new("ERR PREFIX option requires BCAST mode to be enabled"));
+    }
+    if before.is_some_and(|before| before.broadcast != wanted.broadcast) {
+        return Err(Refusal::new(
+            "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a different mode.",
+        ));
+    }
+    if wanted.broadcast && (wanted.opt_in || wanted.opt_out) {
+        return Err(Refusal::new("ERR OPTIN and OPTOUT are not compatible with BCAST"));
+    }
+    if wanted.opt_in && wanted.opt_out {
+        return Err(Refusal::new("ERR You can't specify both OPTIN mode and OPTOUT mode"));
+    }
+    if before.is_some_and(|before| wanted.opt_in && before.opt_out || wanted.opt_out && before.opt_in) {
+        return Err(Refusal::new(
+            "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode.",
+        ));
+    }
+    let overlap = |a: &Bytes, b: &Bytes| a.starts_with(b) || b.starts_with(a);
+    for (index, prefix) in prefixes.iter().enumerate() {
+        let mut others = before.into_iter().flat_map(|before| &before.prefixes);
+        let clash = others.find(|other| overlap(other, prefix)).map(|other| ("an existing", other));
+        let clash = clash.or_else(|| {
+            prefixes[index + 1..].iter().find(|other| overlap(other, prefix)).map(|other| ("another provided", other))
+        });
+        if let Some((which, other)) = clash {
+            return Err(Refusal::from(format!(
+                "ERR Prefix '{}' overlaps with {which} prefix '{}'. Prefixes for a single client must not overlap.",
+                prefix.lossy(),
+                other.lossy()
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn caching(call: &mut Call) -> Outcome {
+    let (yes, no) = (call.is(2, "YES"), call.is(2, "NO"));
+    let Some(tracking) = call.me_mut().tracking.as_deref_mut() else {
+        return Err(Refusal::new(
+            "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
+        ));
+    };
+    if yes && !tracking.opt_in {
+        return Err(Refusal::new("ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode."));
+    }
+    if no && !tracking.opt_out {
+        return Err(Refusal::new("ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode."));
+    }
+    if !yes && !no {
+        return Err(refusal::SYNTAX);
+    }
+    tracking.caching = true;
+    Ok(Reply::OK)
+}
+
+/// The client that messages are redirected to: 0 for none, -1 without tracking.
+fn redirection(call: &Call) -> Reply {
+    let tracking = call.me().tracking.as_deref();
+    Reply::Int(tracking.map_or(-1, |tracking| tracking.redirect.map_or(0, |id| id.0 as i64)))
+}
+
+fn getredir(call: &mut Call) -> Outcome {
+    Ok(redirection(call))
+}
+
+fn trackinginfo(call: &mut Call) -> Outcome {
+    let redirect = redirection(call);
+    let mut flags = Vec::new();
+    let mut prefixes = Vec::new();
+    match call.me().tracking.as_deref() {
+        None => flags.push("off"),
+        Some(tracking) => {
+            let known = [
+                (true, "on"),
+                (tracking.broadcast, "bcast"),
+                (tracking.opt_in, "optin"),
+                (tracking.opt_in && tracking.caching, "caching-yes"),
+                (tracking.opt_out, "optout"),
+                (tracking.opt_out && tracking.caching, "caching-no"),
+                (tracking.no_loop, "noloop"),
+                (tracking.redirect_broken, "broken_redirect"),
+            ];
+            flags.extend(known.iter().filter(|(set, _)| *set).map(|(_, name)| *name));
+            prefixes.extend(tracking.prefixes.iter().cloned());
+        }
+    }
+    Ok(Reply::Map(vec![
+        (Reply::bulk("flags"), Reply::Set(flags.into_iter().map(Reply::bulk).collect())),
+        (Reply::bulk("redirect"), redirect),
+        (Reply::bulk("prefixes"), Reply::bulks(prefixes)),
+    ]))
+}
+
+fn help(_: &mut Call) -> Outcome {
+    Ok(commands::help(
+        "CLIENT",
+        &[
+            "CACHING (YES|NO)",
+            "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+            "GETREDIR",
+            "    Return the client ID we are redirecting to when tracking is enabled.",
+            "GETNAME",
+            "    Return the name of the current connection.",
+            "ID",
+            "    Return the ID of the current connection.",
+            "INFO",
+            "    Return information about the current client connection.",
+            "KILL <ip:port>",
+            "    Kill connection made from <ip:port>.",
+            "KILL <option> <value> [<option> <value> [...]]",
+            "    Kill connections. Options are:",
+            "    * ADDR (<ip:port>|<unixsocket>:0)",
+            "      Kill connections made from the specified address",
+            "    * LADDR (<ip:port>|<unixsocket>:0)",
+            "      Kill connections made to specified local address",
+            "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+            "      Kill connections by type.",
+            "    * USER <username>",
+            "      Kill connections authenticated by <username>.",
+            "    * SKIPME (YES|NO)",
+            "      Skip killing current connection (default: yes).",
+            "LIST [options ...]",
+            "    Return information about client connections. Options:",
+            "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+            "      Return clients of specified type.",
+            "UNPAUSE",
+            "    Stop the current client pause, resuming traffic.",
+            "PAUSE <timeout> [WRITE|ALL]",
+            "    Suspend all, or just write, clients for <timeout> milliseconds.",
+            "REPLY (ON|OFF|SKIP)",
+            "    Control the replies sent to the current connection.",
+            "SETNAME <name>",
+            "    Assign the name <name> to the current connection.",
+            "SETINFO <option> <value>",
+            "    Set client meta attr. Options are:",
+            "    * LIB-NAME: the client lib name.",
+            "    * LIB-VER: the client lib version.",
+            "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+            "    Unblock the specified blocked client.",
+            "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+            "         [OPTIN] [OPTOUT] [NOLOOP]",
+            "    Control server assisted client side caching.",
+            "TRACKINGINFO",
+            "    Report tracking status for the current connection.",
+            "NO-EVICT (ON|OFF)",
+            "    Protect current client connection from eviction.",
+            "NO-TOUCH (ON|OFF)",
+            "    Will not touch LRU/LFU stats when this mode is on.",
+        ],
+    ))
+}
