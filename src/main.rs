@@ -3,6 +3,7 @@
 use clap::Parser;
 use redlab::cli::{Cli, Command, Learn};
 use redlab::learn::{Desk, Shelf};
+use redlab::port::Backend;
 use redlab::store::Store;
 use redlab::tui::theme::Kind;
 use redlab::{author, backend, cli, lesson, plain, store, tui};
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match Cli::parse().command {
         Some(Command::Serve(serve)) => redlab::server::run(&serve.args),
-        Some(Command::Repl(repl)) => redlab::repl::run(repl.into()),
+        Some(Command::Repl(args)) => repl(args.into()),
         Some(Command::Check(args)) => check(&args),
         Some(Command::New { folder }) => new(&folder),
         Some(Command::Progress { action }) => done(progress(action.unwrap_or(cli::Progress::List))),
@@ -140,4 +141,11 @@ fn learning(args: &Learn) -> Result<(), String> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// The prompt: of a sandbox, or of the server that was named.
+fn repl(options: redlab::repl::Options) -> ExitCode {
+    let machine: Box<dyn Backend> =
+        if options.names_a_server() { Box::new(backend::Remote::new()) } else { Box::new(backend::sandbox()) };
+    redlab::repl::run(options, machine)
 }

@@ -174,21 +174,19 @@ pub fn first(rest: &[Item]) -> Vec<&Item> {
     found
 }
 
-/// True if all of `items` may be left out.
-fn collect_first<'i>(items: &'i [Item], found: &mut Vec<&'i Item>) -> bool {
+fn collect_first<'i>(items: &'i [Item], found: &mut Vec<&'i Item>) {
     for item in items {
         match item {
             Item::Token(_) | Item::Value(_) => {
                 found.push(item);
-                return false;
+                return;
             }
             Item::OneOf(all) => {
-                all.iter().for_each(|sequence| drop(collect_first(sequence, found)));
-                return false;
+                all.iter().for_each(|sequence| collect_first(sequence, found));
+                return;
             }
-            Item::Optional(all) => all.iter().for_each(|sequence| drop(collect_first(sequence, found))),
+            Item::Optional(all) => all.iter().for_each(|sequence| collect_first(sequence, found)),
             Item::Repeat => {}
         }
     }
-    true
 }

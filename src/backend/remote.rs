@@ -90,7 +90,7 @@ impl Connection {
     fn take(&mut self) -> Vec<Incoming> {
         let mut all = Vec::new();
         loop {
-            match self.replies.next() {
+            match self.replies.next_reply() {
                 Ok(Some(push @ Reply::Push(_))) => all.push(Incoming::Push(push)),
                 Ok(Some(reply)) => {
                     self.awaiting = self.awaiting.saturating_sub(1);

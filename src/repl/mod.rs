@@ -9,15 +9,12 @@ mod paint;
 mod prompt;
 mod stream;
 
-use crate::backend::{Embedded, Remote};
 use crate::base::{Bytes, Millis};
-use crate::lab::Topology;
-use crate::lab::topology::Server;
 use crate::port::Backend;
 use crate::resp::render::Form;
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 /// What the command line said: the words are redis-cli's.
 #[derive(Clone, Debug, Default)]
@@ -40,10 +37,17 @@ pub struct Options {
     pub command: Vec<String>,
 }
 
-/// Runs the prompt, the pipe or the command to its end.
-pub fn run(options: Options) -> ExitCode {
-    let remote = options.host.is_some() || options.port.is_some() || options.uri.is_some();
-    let mut machine = if remote { Machine::remote() } else { Machine::sandbox() };
+impl Options {
+    /// Was a server named? Else the prompt is the sandbox's.
+    pub fn names_a_server(&self) -> bool {
+        self.host.is_some() || self.port.is_some() || self.uri.is_some()
+    }
+}
+
+/// Runs the prompt, the pipe or the command to its end, on `backend`: a machine of its own with a server on port 6379, or
+/// a client where `options` name a server.
+pub fn run(options: Options, backend: Box<dyn Backend>) -> ExitCode {
+    let mut machine = Machine::new(backend, !options.names_a_server());
     let (typed, seen) = (std::io::stdin().is_terminal(), std::io::stdout().is_terminal());
     let form = options.form.unwrap_or(if seen { Form::Tty } else { Form::Raw });
     if !options.command.is_empty() {
@@ -64,16 +68,8 @@ struct Machine {
 }
 
 impl Machine {
-    fn sandbox() -> Machine {
-        let clock =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(Millis::ZERO, |since| Millis(since.as_millis() as u64));
-        let server = Server::new("redis", 6379, "save \"\"\n");
-        let topology = Topology { clock, seed: clock.0, instances: vec![server], ..Topology::default() };
-        Machine { backend: Box::new(Embedded::new(&topology)), seen: Some(Instant::now()) }
-    }
-
-    fn remote() -> Machine {
-        Machine { backend: Box::new(Remote::new()), seen: None }
+    fn new(backend: Box<dyn Backend>, sandbox: bool) -> Machine {
+        Machine { backend, seen: sandbox.then(Instant::now) }
     }
 
     fn is_sandbox(&self) -> bool {

@@ -41,7 +41,7 @@ pub fn run(options: &Options, machine: &mut Machine) -> ExitCode {
         .max_history_size(HISTORY_MAX)
         .and_then(|builder| builder.history_ignore_dups(true))
         .map(|builder| builder.auto_add_history(false).build());
-    let editor = settings.and_then(|settings| Editor::with_config(settings));
+    let editor = settings.and_then(Editor::with_config);
     let mut input: Input = match editor {
         Ok(input) => input,
         Err(error) => {

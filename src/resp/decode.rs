@@ -236,7 +236,7 @@ impl Replies {
 
     /// The next whole reply; None if more bytes are needed. Err, in hiredis' words, if this is no RESP: give the
     /// connection up. Attributes are left out.
-    pub fn next(&mut self) -> Result<Option<Reply>, String> {
+    pub fn next_reply(&mut self) -> Result<Option<Reply>, String> {
         while let Some(element) = self.element()? {
             let mut done = match element {
                 Element::Whole(reply) => reply,
@@ -486,7 +486,7 @@ mod tests {
             for piece in wire.chunks(1 + rng.below(40)) {
                 assert!(got.is_none(), "case {case}: whole too early");
                 replies.feed(piece);
-                got = replies.next().unwrap();
+                got = replies.next_reply().unwrap();
             }
             assert_eq!(got.as_ref(), Some(&sent), "case {case}");
         }
@@ -502,7 +502,7 @@ mod tests {
                 encode::reply(&mut wire, &sent, protocol);
                 let mut replies = Replies::new();
                 replies.feed(&wire);
-                assert_eq!(replies.next(), Ok(Some(sent.clone().seen_by(protocol))), "case {case}");
+                assert_eq!(replies.next_reply(), Ok(Some(sent.clone().seen_by(protocol))), "case {case}");
             }
         }
     }
@@ -511,11 +511,11 @@ mod tests {
     fn both_null_kinds_of_resp2_are_told_apart() {
         let mut replies = Replies::new();
         replies.feed(b"$-1\r\n*-1\r\n|1\r\n+ttl\r\n:5\r\n+OK\r\n");
-        assert_eq!(replies.next(), Ok(Some(Reply::Nil)));
-        assert_eq!(replies.next(), Ok(Some(Reply::NilArray)));
-        assert_eq!(replies.next(), Ok(Some(Reply::OK)), "an attribute is left out");
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::Nil)));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::NilArray)));
+        assert_eq!(replies.next_reply(), Ok(Some(Reply::OK)), "an attribute is left out");
         replies.feed(b"HTTP/1.1\r\n");
-        assert_eq!(replies.next(), Err("Protocol error, got \"H\" as reply type byte".to_owned()));
+        assert_eq!(replies.next_reply(), Err("Protocol error, got \"H\" as reply type byte".to_owned()));
     }
 
     #[test]
@@ -534,11 +534,11 @@ mod tests {
                 while let Ok(Some(args)) = requests.next(Limits::default()) {
                     assert!(!args.is_empty());
                 }
-                while let Ok(Some(_)) = replies.next() {}
+                while let Ok(Some(_)) = replies.next_reply() {}
             }
         }
         let mut deep = Replies::new();
         deep.feed(&b"*1\r\n".repeat(100_000));
-        assert!(deep.next().is_err());
+        assert!(deep.next_reply().is_err());
     }
 }

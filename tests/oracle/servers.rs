@@ -69,7 +69,7 @@ fn over_the_wire(reply: &Reply) -> Reply {
     encode::reply(&mut bytes, reply, Protocol::Resp2);
     let mut replies = Replies::new();
     replies.feed(&bytes);
-    replies.next().expect("our own encoding is RESP").unwrap_or(Reply::None)
+    replies.next_reply().expect("our own encoding is RESP").unwrap_or(Reply::None)
 }
 
 /// A real redis-server, ended when this is dropped.
@@ -121,7 +121,7 @@ impl Server for Redis {
         stream.write_all(&bytes).expect("redis-server reads");
         let mut buffer = [0; 16 * 1024];
         loop {
-            if let Some(reply) = replies.next().expect("redis-server speaks RESP") {
+            if let Some(reply) = replies.next_reply().expect("redis-server speaks RESP") {
                 return reply;
             }
             let len = stream.read(&mut buffer).expect("redis-server answers within 10 s");
