@@ -183,7 +183,11 @@ impl Plain {
     fn perform(&mut self, desk: &mut Desk, effect: Effect) -> io::Result<()> {
         match effect {
             Effect::Solved(_) | Effect::Clear(_) => Ok(()),
-            Effect::LessonDone => self.line("The lesson is done. `:next` opens the next one."),
+            Effect::LessonDone => {
+                let session = desk.session();
+                self.lines(say::prose_to(session.lesson(), session.exercises().len()))?;
+                self.line("The lesson is done. `:next` opens the next one.")
+            }
             Effect::Exercise(_) => self.exercise(desk),
             Effect::ShowFuture { title, lines } => {
                 self.line(&format!("{title}:"))?;
