@@ -121,12 +121,13 @@ fn learning(args: &Learn) -> Result<(), String> {
     };
     let course = lesson::Course::bundled();
     let said = |trouble: store::Trouble| trouble.to_string();
-    let store = Store::open(&store::home().map_err(said)?).map_err(said)?;
+    let home = store::home().map_err(said)?;
+    let store = Store::open(&home).map_err(said)?;
     let mut desk = Desk::open(course, Box::new(backend::lesson::embedded), Box::new(store), args.lesson.as_deref())?;
     let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
     let screen = !args.plain && !dumb && io::stdout().is_terminal() && io::stdin().is_terminal();
     let outcome = if screen {
-        tui::run::run(&mut desk, &tui::run::Options { theme, ascii: args.ascii, log: None })
+        tui::run::run(&mut desk, &tui::run::Options { theme, ascii: args.ascii, log: Some(home.join("crash.log")) })
     } else {
         plain::run(&mut desk, io::stdin().is_terminal())
     };
