@@ -140,12 +140,15 @@ fn lines(node: &Node, reader: &mut Reader) -> Option<Vec<Entered>> {
     let mut out = Vec::new();
     for item in items {
         out.push(match &item.tree {
-            Tree::Scalar(text) => Entered { text: text.clone(), optional: false, at: item.at },
-            Tree::Map(entries) if matches!(entries.as_slice(), [(key, _)] if key.scalar() == Some("optional")) => {
-                Entered { text: reader.text(&entries[0].1)?, optional: true, at: item.at }
+            Tree::Scalar(text) => Entered { text: text.clone(), optional: false, free: false, at: item.at },
+            Tree::Map(entries)
+                if matches!(entries.as_slice(), [(key, _)] if matches!(key.scalar(), Some("optional" | "free"))) =>
+            {
+                let optional = entries[0].0.scalar() == Some("optional");
+                Entered { text: reader.text(&entries[0].1)?, optional, free: !optional, at: item.at }
             }
             _ => {
-                reader.complain(item.at, "expected a line to type", "text, or {optional: TEXT}");
+                reader.complain(item.at, "expected a line to type", "text, {optional: TEXT} or {free: TEXT}");
                 return None;
             }
         });
@@ -176,8 +179,18 @@ impl Check for FutureCheck {
         self.expect.look_at()
     }
 
+    /// What the future itself writes need not be known.
     fn literals(&self) -> Vec<String> {
-        self.expect.literals()
+        let runs = self.acts.iter().filter_map(|act| match act {
+            Act::Run(script) => Some(script),
+            _ => None,
+        });
+        let typed: Vec<&str> = runs.flat_map(Script::lines).map(|(_, line)| line.text.as_str()).collect();
+        self.expect
+            .literals()
+            .into_iter()
+            .filter(|literal| !typed.iter().any(|line| line.contains(literal.as_str())))
+            .collect()
     }
 }
 

@@ -195,7 +195,10 @@ impl Sighting {
             && seen.at >= began + self.after;
         let cmd = match &self.cmd {
             None => true,
-            Some(pattern) => seen.cmd.as_deref().is_some_and(|cmd| like_command(pattern, cmd)),
+            Some(pattern) => {
+                let mode = seen.typed.map_or(Mode::Redis, |(mode, _)| mode);
+                seen.cmd.as_deref().is_some_and(|cmd| like_command(pattern, cmd, mode))
+            }
         };
         let output = match &self.output {
             None => true,
@@ -203,7 +206,9 @@ impl Sighting {
         };
         let word = match &self.word {
             None => true,
-            Some(pattern) => matches!(seen.typed, Some((Mode::Lab, text)) if like_command(pattern, &one_spaced(text))),
+            Some(pattern) => {
+                matches!(seen.typed, Some((Mode::Lab, text)) if like_command(pattern, &one_spaced(text), Mode::Lab))
+            }
         };
         // A reply alone is asked of commands, not of lines that may hold several.
         let reply = self.reply.as_deref().is_none_or(|pattern| {
@@ -260,29 +265,42 @@ fn times(n: usize) -> String {
     }
 }
 
-/// A command against a pattern: the whole line, or its beginning up to a blank; the first word in any case.
-fn like_command(pattern: &str, line: &str) -> bool {
-    let upper_first = |text: &str| match text.split_once(' ') {
-        Some((first, rest)) => format!("{} {rest}", first.to_ascii_uppercase()),
-        None => text.to_ascii_uppercase(),
+/// A command against a pattern: the whole line, or its beginning up to a blank; the first word in any case, and all of an SQL
+/// statement.
+fn like_command(pattern: &str, line: &str, mode: Mode) -> bool {
+    let same_case = |text: &str| {
+        if mode == Mode::Sql {
+            return text.trim_end_matches(';').to_ascii_uppercase();
+        }
+        let word = text.find(|c: char| !c.is_ascii_alphabetic() && c != '-').unwrap_or(text.len());
+        text[..word].to_ascii_uppercase() + &text[word..]
     };
-    let line = upper_first(line);
-    pattern.split('|').map(upper_first).any(|each| like(&each, &line) || like(&format!("{each} *"), &line))
+    let line = same_case(line);
+    pattern.split('|').map(same_case).any(|each| like(&each, &line) || like(&format!("{each} *"), &line))
 }
 
 #[cfg(test)]
 mod tests {
     use super::like_command;
 
+    use crate::check::Mode;
+
     #[test]
     fn a_pattern_is_a_command_or_how_it_begins() {
-        assert!(like_command("GET", "get session:a1"));
-        assert!(like_command("GET session:a1", "GET session:a1"));
-        assert!(!like_command("GET session:a1", "GET session:a12"));
-        assert!(like_command("SET session:a1", "set session:a1 alice EX 5"));
-        assert!(!like_command("GET", "GETEX a"));
-        assert!(like_command("INCR* page:home*", "incrby page:home 3"));
-        assert!(like_command("SAVE|BGSAVE", "bgsave"));
-        assert!(!like_command("GET Key", "GET key"), "keys are case-sensitive");
+        for (pattern, line, matches) in [
+            ("GET", "get session:a1", true),
+            ("GET session:a1", "GET session:a1", true),
+            ("GET session:a1", "GET session:a12", false),
+            ("SET session:a1", "set session:a1 alice EX 5", true),
+            ("GET", "GETEX a", false),
+            ("INCR* page:home*", "incrby page:home 3", true),
+            ("SAVE|BGSAVE", "bgsave", true),
+            ("* session:f6", "TTL session:f6", true),
+            // Keys are case-sensitive.
+            ("GET Key", "GET key", false),
+        ] {
+            assert_eq!(like_command(pattern, line, Mode::Redis), matches, "{pattern} / {line}");
+        }
+        assert!(like_command("SELECT*expires_at*", "select user from t where EXPIRES_AT > now();", Mode::Sql));
     }
 }

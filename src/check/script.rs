@@ -10,6 +10,8 @@ pub struct Entered {
     pub text: String,
     /// The exercise can be solved without it: `- optional: "GET a"`.
     pub optional: bool,
+    /// Some line is needed here, but its words are free: `- free: "PING"`.
+    pub free: bool,
     /// Which node of the YAML file it is, for messages to the author.
     pub at: u32,
 }

@@ -29,7 +29,7 @@ struct SqlCheck {
 
 impl Check for SqlCheck {
     fn judge(&self, probe: &dyn Probe) -> Verdict {
-        let line = Entered { text: self.query.clone(), optional: false, at: 0 };
+        let line = Entered { text: self.query.clone(), optional: false, free: false, at: 0 };
         let step = Step { actor: "sql".into(), lines: vec![line], wait: Millis::ZERO, at: 0 };
         let Some(attempt) = probe.attempt(&[Act::Run(Script(vec![step]))]) else {
             return Verdict::new(false, "The table cannot be looked at here.");

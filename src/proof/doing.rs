@@ -95,10 +95,10 @@ impl Player<'_> {
                 let fault = lesson
                     .yaml
                     .fault(line.at, format!("{name} works without `{}`: the goals are too loose", line.text));
-                faults.push(fault.help("test what this line does, or mark it {optional: ...}"));
+                faults.push(fault.help("test what this line does, or mark it `{optional: ...}`"));
                 continue;
             }
-            if line.text.starts_with(':') {
+            if line.free || line.text.starts_with(':') {
                 continue;
             }
             let mut altered = solution.clone();

@@ -53,6 +53,11 @@ fn unreadable(lesson: &Lesson, exercise: &Exercise, prose: &str, taught: &[Strin
         shown.push_str(concept);
         shown.push('\n');
     }
+    // What the lesson itself put there stands in the panes.
+    for (_, line) in lesson.world.setup.lines().chain(exercise.setup.lines()) {
+        shown.push_str(&line.text);
+        shown.push('\n');
+    }
     let shown = shown.to_lowercase();
     let mut faults = Vec::new();
     for goal in &exercise.goals {

@@ -66,7 +66,8 @@ THE COURSE FORMAT
 
 A SCRIPT is {ACTOR: [LINES], ...}: who types what, in the order in which it stands there; a list of such maps where actors
 take turns. In solutions and wrong attempts actors are the lesson's terminals; elsewhere also instances, `shell` and `sql`.
-`wait: SECONDS` lets time pass. A line may be {optional: LINE}: it does not count when the proof leaves out each line in turn.
+`wait: SECONDS` lets time pass. A line may be {optional: LINE}: the exercise is solved without it too; or {free: LINE}: some
+line is needed there, but what it says may be changed. Every other line of a solution has to matter, word by word.
 Lines may be `:` words too: `:time +31m`, `:answer 2`, `:undo`.
 
 A code block in lesson.md marked `redis` is run, and has to print what it shows: lines with `> ` are typed, the
