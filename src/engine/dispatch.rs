@@ -110,6 +110,14 @@ impl Instance {
         _args: &[Bytes],
         out: &mut Outbox,
     ) -> Result<(), Refusal> {
+        if self.persist.loading {
+            return Ok(());
+        }
+        if (command.flags.has(command::WRITE) || command.name == "PING")
+            && let Some(refusal) = self.misconf()
+        {
+            return Err(refusal);
+        }
         // Room is made for every command, reads too; only those that need memory are refused where none can be had.
         if !self.make_room(env.now, env.rng, out) && self.needs_memory(id, command) {
             return Err(refusal::OOM);
@@ -207,6 +215,7 @@ impl Instance {
         }
         let changed = call.server.dirty != dirty_before;
         match std::mem::take(&mut call.propagate) {
+            _ if !call.server.persist.aof.listens() => {}
             Propagate::AsRequested if changed => call.server.propagate(call.db, call.args.to_vec()),
             Propagate::Always => call.server.propagate(call.db, call.args.to_vec()),
             Propagate::Instead(list) if changed => {
@@ -311,6 +320,9 @@ impl Instance {
             for id in self.waiting.queue(db, &key) {
                 self.retry(env, id, &key, out);
             }
+        }
+        if self.persist.aof.listens() && !self.persist.loading {
+            self.append_propagated(env, out);
         }
         self.propagated.clear();
     }
@@ -442,6 +454,7 @@ impl Instance {
         }
         self.flush_invalidations(out);
         self.after_step(env, out);
+        self.tick_persistence(env, out);
     }
 
     /// Answers a blocked client with `reply` and goes on with what it sent meanwhile.

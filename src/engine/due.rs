@@ -13,6 +13,6 @@ impl Instance {
             // A key is gone once the clock is past its moment.
             names.filter_map(|name| db.slot(name)?.expires_at()).map(|at| at + Millis(1))
         });
-        blocked.chain(expiring).min()
+        blocked.chain(expiring).chain(self.next_persistence()).min()
     }
 }

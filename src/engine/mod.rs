@@ -44,6 +44,7 @@ use config::Config;
 use dict::HashSeed;
 use disk::Disk;
 use keyspace::Db;
+use persist::Persistence;
 use pubsub::PubSub;
 use slowlog::SlowLog;
 use stats::Stats;
@@ -141,6 +142,7 @@ pub struct Instance {
     pub tracing: bool,
     pub seed: HashSeed,
     pub run_id: String,
+    pub persist: Persistence,
     pub now: Millis,
 }
 
@@ -173,6 +175,7 @@ impl Instance {
             tracing: false,
             seed,
             run_id: rng.hex40(),
+            persist: Persistence::new(now),
             now,
         }
     }
@@ -190,7 +193,7 @@ impl Instance {
 
     /// Whether this instance removes expired keys itself (a replica waits for its primary's DEL); not during a pause.
     pub fn expires_keys(&self) -> bool {
-        self.pause.is_none()
+        self.pause.is_none() && !self.persist.loading
     }
 
     /// What `Slot::access` of a new key is.
@@ -200,6 +203,8 @@ impl Instance {
 
     /// Notes a command for the AOF and the replicas.
     pub fn propagate(&mut self, db: usize, args: Vec<Bytes>) {
-        self.propagated.push((db, args));
+        if self.persist.aof.listens() {
+            self.propagated.push((db, args));
+        }
     }
 }

@@ -6,6 +6,9 @@ pub mod object;
 pub mod scan;
 pub mod sort;
 
+pub mod config;
+pub mod persistence;
+
 pub mod bitmap;
 pub mod geo;
 pub mod hash;
@@ -50,6 +53,8 @@ pub const FAMILIES: &[&[Command]] = &[
     connection::COMMANDS,
     client::COMMANDS,
     pubsub::COMMANDS,
+    config::COMMANDS,
+    persistence::COMMANDS,
 ];
 
 /// A command of the table, with what is derived from its literal.

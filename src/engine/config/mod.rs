@@ -94,6 +94,8 @@ pub struct Config {
     pub stop_writes_on_bgsave_error: bool,
     pub appendonly: bool,
     pub appendfsync: Fsync,
+    pub aof_timestamps: bool,
+    pub no_appendfsync_on_rewrite: bool,
 }
 
 impl Default for Config {
@@ -136,6 +138,8 @@ impl Default for Config {
             stop_writes_on_bgsave_error: true,
             appendonly: false,
             appendfsync: Fsync::EverySecond,
+            aof_timestamps: false,
+            no_appendfsync_on_rewrite: false,
         };
         // The table's defaults are the only ones: the zeros above are overwritten by them.
         PARAMETERS.iter().for_each(|parameter| config.refresh(parameter));
@@ -273,6 +277,8 @@ impl Config {
             "save" => self.save = save_points(&self.text(name)),
             "stop-writes-on-bgsave-error" => self.stop_writes_on_bgsave_error = self.flag(name),
             "appendonly" => self.appendonly = self.flag(name),
+            "aof-timestamp-enabled" => self.aof_timestamps = self.flag(name),
+            "no-appendfsync-on-rewrite" => self.no_appendfsync_on_rewrite = self.flag(name),
             "appendfsync" => {
                 self.appendfsync = match &*self.text(name) {
                     b"always" => Fsync::Always,

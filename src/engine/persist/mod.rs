@@ -1,5 +1,401 @@
 //! What outlives the process: RDB files, the append only file, and when each is written.
+//!
+//! A background save is a fork in Redis: the child sees the data set as it was at that moment. Here the bytes are made at
+//! that moment and kept; the file appears when the child would have ended, so a crash in between leaves the old one.
+//! Order for readers: this file (saves, save points, shutdown), `boot`, `rdb`, `aof`.
 
+pub mod aof;
+pub mod boot;
 pub mod crc64;
 pub mod lzf;
 pub mod rdb;
+
+#[cfg(test)]
+mod tests;
+
+use super::config::Config;
+use super::disk::DiskError;
+use super::refusal::Refusal;
+use super::{Env, Instance, Outbox, Output};
+use crate::base::Millis;
+use aof::{Aof, State};
+use std::sync::Arc;
+
+/// A background process at work; there is one at most.
+#[derive(Clone, Debug)]
+pub enum Child {
+    Save {
+        pid: u32,
+        started_at: Millis,
+        done_at: Millis,
+        /// The file's bytes: what the data set was when it began.
+        image: Arc<Vec<u8>>,
+    },
+    Rewrite {
+        pid: u32,
+        started_at: Millis,
+        done_at: Millis,
+        image: Arc<Vec<u8>>,
+    },
+}
+
+impl Child {
+    pub fn done_at(&self) -> Millis {
+        match self {
+            Child::Save { done_at, .. } | Child::Rewrite { done_at, .. } => *done_at,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Persistence {
+    pub aof: Aof,
+    pub child: Option<Child>,
+    /// The server's own process id, from which its children's follow.
+    pub pid: u32,
+    children: u32,
+    pub last_save: Millis,
+    pub last_bgsave_ok: bool,
+    last_bgsave_try: Millis,
+    /// `Instance::dirty` when the child began.
+    dirty_before: u64,
+    pub bgsave_scheduled: bool,
+    pub saves: u64,
+    /// Seconds that the last background save took.
+    pub last_bgsave_secs: Option<u64>,
+    /// The data is being loaded: nothing expires, nothing is refused, nothing is written down.
+    pub loading: bool,
+    pub last_load_expired: usize,
+    pub last_load_keys: usize,
+}
+
+impl Persistence {
+    /// At the start, which counts as a save.
+    pub fn new(now: Millis) -> Persistence {
+        Persistence {
+            aof: Aof::default(),
+            child: None,
+            pid: 1,
+            children: 0,
+            last_save: now,
+            last_bgsave_ok: true,
+            last_bgsave_try: Millis::ZERO,
+            dirty_before: 0,
+            bgsave_scheduled: false,
+            saves: 0,
+            last_bgsave_secs: None,
+            loading: false,
+            last_load_expired: 0,
+            last_load_keys: 0,
+        }
+    }
+
+    /// The process id of the next child.
+    fn next_child(&mut self) -> u32 {
+        self.children += 1;
+        self.pid + self.children
+    }
+}
+
+/// How SHUTDOWN is to be done.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Shutdown {
+    pub save: bool,
+    pub nosave: bool,
+    pub force: bool,
+}
+
+/// How long a child takes on the virtual clock: a fork, 200 MB a second, and `rdb-key-save-delay` microseconds a key,
+/// the parameter that Redis' own tests slow a save down with.
+fn child_time(config: &Config, keys: usize, bytes: usize) -> Millis {
+    let delay_us = config.int("rdb-key-save-delay").max(0) as u64 * keys as u64;
+    Millis(5 + bytes as u64 / 200_000 + delay_us / 1000)
+}
+
+impl Instance {
+    fn save_options(&self, now: Millis) -> rdb::SaveOptions {
+        rdb::SaveOptions::of(&self.config, now, 1 << 20)
+    }
+
+    fn load_options(&self, now: Millis) -> rdb::LoadOptions {
+        rdb::LoadOptions::of(&self.config, now, self.seed)
+    }
+
+    fn rdb_path(&self) -> String {
+        self.config.path(&self.config.text("dbfilename").lossy())
+    }
+
+    /// Writes an RDB file so that at each moment there is a whole one: beside the old, synced, renamed. Err: logged.
+    fn write_rdb(&self, env: &mut Env, pid: u32, image: &[u8], out: &mut Outbox) -> Result<(), ()> {
+        let name = format!("temp-{pid}.rdb");
+        let temporary = self.config.path(&name);
+        let written = env.disk.write(&temporary, image).and_then(|()| env.disk.fsync(&temporary));
+        if let Err(error) = written {
+            out.push(Output::Log(match error {
+                DiskError::NotFound => format!(
+                    "# Failed opening the temp RDB file {name} (in server root dir {}) for saving: {error}",
+                    self.config.text("dir").lossy()
+                ),
+                _ => format!("# Write error while saving DB to the disk(rdbSaveRio): {error}"),
+            }));
+            let _ = env.disk.remove(&temporary);
+            return Err(());
+        }
+        let path = self.rdb_path();
+        let moved = env.disk.rename(&temporary, &path).and_then(|()| env.disk.fsync_dir(&self.config.path("")));
+        if let Err(error) = moved {
+            let dir = self.config.text("dir");
+            out.push(Output::Log(format!(
+                "# Error moving temp DB file {name} on the final destination {path} (in server root dir {}): {error}",
+                dir.lossy()
+            )));
+            let _ = env.disk.remove(&temporary);
+            return Err(());
+        }
+        out.push(Output::Log(String::from("* DB saved on disk")));
+        Ok(())
+    }
+
+    /// SAVE: at once. Err: logged.
+    pub(in crate::engine) fn save(&mut self, env: &mut Env, out: &mut Outbox) -> Result<(), ()> {
+        let image = rdb::save(&self.dbs, &self.save_options(env.now));
+        self.write_rdb(env, self.persist.pid, &image, out)?;
+        self.dirty = 0;
+        self.persist.last_save = env.now;
+        self.persist.last_bgsave_ok = true;
+        Ok(())
+    }
+
+    /// BGSAVE: begins one; nothing else may be at work.
+    pub(in crate::engine) fn start_bgsave(&mut self, env: &mut Env, out: &mut Outbox) {
+        let image = rdb::save(&self.dbs, &self.save_options(env.now));
+        let keys = self.dbs.iter().map(|db| db.len()).sum();
+        let pid = self.persist.next_child();
+        let done_at = env.now + child_time(&self.config, keys, image.len());
+        let dirty = self.dirty;
+        let persist = &mut self.persist;
+        persist.saves += 1;
+        persist.dirty_before = dirty;
+        persist.last_bgsave_try = env.now;
+        persist.bgsave_scheduled = false;
+        persist.child = Some(Child::Save { pid, started_at: env.now, done_at, image: Arc::new(image) });
+        out.push(Output::Log(format!("* Background saving started by pid {pid}")));
+    }
+
+    fn finish_bgsave(&mut self, env: &mut Env, out: &mut Outbox) {
+        let Some(Child::Save { pid, started_at, image, .. }) = self.persist.child.take() else { return };
+        let outcome = self.write_rdb(env, pid, &image, out);
+        let persist = &mut self.persist;
+        persist.last_bgsave_secs = Some(env.now.since(started_at).secs());
+        persist.last_bgsave_ok = outcome.is_ok();
+        if outcome.is_ok() {
+            out.push(Output::Log(String::from("* Background saving terminated with success")));
+            self.dirty = self.dirty.saturating_sub(persist.dirty_before);
+            persist.last_save = env.now;
+        } else {
+            out.push(Output::Log(String::from("# Background saving error")));
+        }
+    }
+
+    /// What serverCron does about persistence.
+    pub(in crate::engine) fn tick_persistence(&mut self, env: &mut Env, out: &mut Outbox) {
+        match &self.persist.child {
+            Some(child) if child.done_at() > env.now => {}
+            Some(Child::Save { .. }) => self.finish_bgsave(env, out),
+            Some(Child::Rewrite { .. }) => self.finish_rewrite(env, out),
+            None => self.start_what_is_due(env, out),
+        }
+        self.flush_aof(env, out);
+    }
+
+    /// Scheduled work, save points, the growth of the AOF: the first that applies.
+    fn start_what_is_due(&mut self, env: &mut Env, out: &mut Outbox) {
+        if self.persist.aof.rewrite_scheduled {
+            let _ = self.start_rewrite(env, out);
+            return;
+        }
+        if let Some((secs, changes)) = self.due_save_point(env.now) {
+            out.push(Output::Log(format!("* {changes} changes in {secs} seconds. Saving...")));
+            self.start_bgsave(env, out);
+            return;
+        }
+        if let Some(growth) = self.due_growth() {
+            out.push(Output::Log(format!("* Starting automatic rewriting of AOF on {growth}% growth")));
+            let _ = self.start_rewrite(env, out);
+            return;
+        }
+        if self.persist.bgsave_scheduled && self.may_try_again(env.now) {
+            self.start_bgsave(env, out);
+        }
+    }
+
+    /// After a failure Redis waits five seconds before the next attempt.
+    fn may_try_again(&self, now: Millis) -> bool {
+        self.persist.last_bgsave_ok || now.secs().saturating_sub(self.persist.last_bgsave_try.secs()) > 5
+    }
+
+    fn due_save_point(&self, now: Millis) -> Option<(u64, u64)> {
+        let since = now.secs().saturating_sub(self.persist.last_save.secs());
+        let due = |(secs, changes): &&(u64, u64)| self.dirty >= *changes && since > *secs;
+        self.config.save.iter().find(due).copied().filter(|_| self.may_try_again(now))
+    }
+
+    /// Per cent by which the AOF has grown since the last rewrite, if that calls for another.
+    fn due_growth(&self) -> Option<u64> {
+        let aof = &self.persist.aof;
+        let wanted = self.config.int("auto-aof-rewrite-percentage") as u64;
+        if aof.state != State::On || wanted == 0 || aof.size <= self.config.int("auto-aof-rewrite-min-size") as u64 {
+            return None;
+        }
+        let growth = (aof.size * 100 / aof.base_size.max(1)).saturating_sub(100);
+        (growth >= wanted).then_some(growth)
+    }
+
+    /// The moment at which a tick has something to do for persistence; None: never.
+    pub fn next_persistence(&self) -> Option<Millis> {
+        let child = self.persist.child.as_ref().map(Child::done_at);
+        if child.is_some() {
+            return child.into_iter().chain(self.next_fsync()).min();
+        }
+        let aof = &self.persist.aof;
+        if aof.rewrite_scheduled || self.persist.bgsave_scheduled || self.due_growth().is_some() {
+            return Some(self.now);
+        }
+        let after_failure = if self.persist.last_bgsave_ok {
+            Millis::ZERO
+        } else {
+            Millis::from_secs(self.persist.last_bgsave_try.secs() + 6)
+        };
+        let points = self.config.save.iter().filter(|(_, changes)| self.dirty >= *changes);
+        let due =
+            points.map(|(secs, _)| Millis::from_secs(self.persist.last_save.secs() + secs + 1).max(after_failure));
+        due.chain(self.next_fsync()).min()
+    }
+
+    /// SHUTDOWN and SIGTERM. Ok: the process ends now. Err: it does not; the log says why.
+    pub fn shut_down(&mut self, env: &mut Env, how: Shutdown, out: &mut Outbox) -> Result<(), Refusal> {
+        let say = |out: &mut Outbox, text: &str| out.push(Output::Log(text.to_owned()));
+        say(out, "* User requested shutdown...");
+        let failed = |out: &mut Outbox| {
+            say(out, "# Errors trying to shut down the server. Check the logs for more information.");
+            Err(Refusal::new("ERR Errors trying to SHUTDOWN. Check logs."))
+        };
+        match &self.persist.child {
+            Some(Child::Save { .. }) => {
+                say(out, "# There is a child saving an .rdb. Killing it!");
+                self.persist.child = None;
+            }
+            Some(Child::Rewrite { .. }) => {
+                if self.persist.aof.state == State::FirstRewrite {
+                    say(
+                        out,
+                        if how.force {
+                            "# Writing initial AOF. Exit anyway."
+                        } else {
+                            "# Writing initial AOF, can't exit."
+                        },
+                    );
+                    if !how.force {
+                        return failed(out);
+                    }
+                }
+                say(out, "# There is a child rewriting the AOF. Killing it!");
+                self.kill_rewrite(env);
+            }
+            None => {}
+        }
+        if self.persist.aof.listens() {
+            say(out, "* Calling fsync() on the AOF file.");
+            self.sync_aof(env, out);
+        }
+        if (!self.config.save.is_empty() && !how.nosave) || how.save {
+            say(out, "* Saving the final RDB snapshot before exiting.");
+            if self.save(env, out).is_err() {
+                if !how.force {
+                    say(out, "# Error trying to save the DB, can't exit.");
+                    return failed(out);
+                }
+                say(out, "# Error trying to save the DB. Exit anyway.");
+            }
+        }
+        say(out, "# Redis is now ready to exit, bye bye...");
+        out.push(Output::Exit);
+        Ok(())
+    }
+
+    /// What SIGTERM does: SHUTDOWN with the flags of `shutdown-on-sigterm`.
+    pub fn terminate(&mut self, env: &mut Env, out: &mut Outbox) -> Result<(), Refusal> {
+        out.push(Output::Log(String::from("* Received SIGTERM scheduling shutdown...")));
+        let flags = self.config.text("shutdown-on-sigterm");
+        let has = |word: &str| flags.lossy().split(' ').any(|it| it == word);
+        let how = Shutdown { save: has("save"), nosave: has("nosave"), force: has("force") };
+        self.shut_down(env, how, out)
+    }
+
+    /// Why writes are refused at present: the last save or the last write to the AOF failed.
+    pub fn misconf(&self) -> Option<Refusal> {
+        if self.config.stop_writes_on_bgsave_error && !self.config.save.is_empty() && !self.persist.last_bgsave_ok {
+            return Some(Refusal::new(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+            ));
+        }
+        let error = self.persist.aof.last_write_error.as_ref().filter(|_| self.persist.aof.listens())?;
+        Some(Refusal::from(format!("MISCONF Errors writing to the AOF file: {error}")))
+    }
+
+    /// The section `# Persistence` of INFO: name and value, in Redis' order.
+    pub fn persistence_info(&self, now: Millis) -> Vec<(&'static str, String)> {
+        let persist = &self.persist;
+        let aof = &persist.aof;
+        let flag = |yes: bool| u8::from(yes).to_string();
+        let status = |ok: bool| String::from(if ok { "ok" } else { "err" });
+        let secs = |secs: Option<u64>| secs.map_or(String::from("-1"), |secs| secs.to_string());
+        let running = |wanted: fn(&Child) -> Option<Millis>| persist.child.as_ref().and_then(wanted);
+        let saving = running(|child| if let Child::Save { started_at, .. } = child { Some(*started_at) } else { None });
+        let rewriting =
+            running(|child| if let Child::Rewrite { started_at, .. } = child { Some(*started_at) } else { None });
+        let mut lines = vec![
+            ("loading", flag(persist.loading)),
+            ("async_loading", flag(false)),
+            ("current_cow_peak", String::from("0")),
+            ("current_cow_size", String::from("0")),
+            ("current_cow_size_age", String::from("0")),
+            ("current_fork_perc", String::from("0.00")),
+            ("current_save_keys_processed", String::from("0")),
+            ("current_save_keys_total", String::from("0")),
+            ("rdb_changes_since_last_save", self.dirty.to_string()),
+            ("rdb_bgsave_in_progress", flag(saving.is_some())),
+            ("rdb_last_save_time", persist.last_save.secs().to_string()),
+            ("rdb_last_bgsave_status", status(persist.last_bgsave_ok)),
+            ("rdb_last_bgsave_time_sec", secs(persist.last_bgsave_secs)),
+            ("rdb_current_bgsave_time_sec", secs(saving.map(|at| now.since(at).secs()))),
+            ("rdb_saves", persist.saves.to_string()),
+            ("rdb_last_cow_size", String::from("0")),
+            ("rdb_last_load_keys_expired", persist.last_load_expired.to_string()),
+            ("rdb_last_load_keys_loaded", persist.last_load_keys.to_string()),
+            ("aof_enabled", flag(aof.listens())),
+            ("aof_rewrite_in_progress", flag(rewriting.is_some())),
+            ("aof_rewrite_scheduled", flag(aof.rewrite_scheduled)),
+            ("aof_last_rewrite_time_sec", secs(aof.last_rewrite_secs)),
+            ("aof_current_rewrite_time_sec", secs(rewriting.map(|at| now.since(at).secs()))),
+            ("aof_last_bgrewrite_status", status(aof.last_rewrite_ok)),
+            ("aof_rewrites", aof.rewrites.to_string()),
+            ("aof_rewrites_consecutive_failures", String::from("0")),
+            ("aof_last_write_status", status(aof.last_write_error.is_none())),
+            ("aof_last_cow_size", String::from("0")),
+            ("module_fork_in_progress", flag(false)),
+            ("module_fork_last_cow_size", String::from("0")),
+        ];
+        if aof.listens() {
+            lines.extend([
+                ("aof_current_size", aof.size.to_string()),
+                ("aof_base_size", aof.base_size.to_string()),
+                ("aof_pending_rewrite", flag(false)),
+                ("aof_buffer_length", aof.buffer.len().to_string()),
+                ("aof_pending_bio_fsync", String::from("0")),
+                ("aof_delayed_fsync", String::from("0")),
+            ]);
+        }
+        lines
+    }
+}

@@ -1,0 +1,194 @@
+//! CONFIG: the running configuration, looked at, changed and written into its file.
+
+use crate::base::Bytes;
+use crate::engine::call::Call;
+use crate::engine::command::{ADMIN, Command, LOADING, NOSCRIPT, Outcome, STALE};
+use crate::engine::config::{Config, Parameter, table};
+use crate::engine::disk::{Disk, DiskError};
+use crate::engine::persist::aof::State;
+use crate::engine::refusal::{self, Refusal};
+use crate::engine::{Env, Output};
+use crate::resp::Reply;
+
+pub const COMMANDS: &[Command] = &[Command {
+    name: "CONFIG",
+    summary: "Look at, change and keep the configuration.",
+    since: "2.0.0",
+    complexity: "Depends on the subcommand.",
+    sub: &[
+        Command {
+            name: "CONFIG GET",
+            syntax: "parameter [parameter ...]",
+            summary: "Read the parameters that match the patterns.",
+            since: "2.0.0",
+            complexity: "O(N) where N is the number of parameters",
+            flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
+            run: get,
+            ..Command::SERVER
+        },
+        Command {
+            name: "CONFIG HELP",
+            summary: "List the subcommands of CONFIG.",
+            since: "5.0.0",
+            complexity: "O(1)",
+            flags: LOADING.with(STALE),
+            run: help,
+            ..Command::SERVER
+        },
+        Command {
+            name: "CONFIG RESETSTAT",
+            summary: "Set the counters that INFO shows back to zero.",
+            since: "2.0.0",
+            complexity: "O(1)",
+            flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
+            run: resetstat,
+            ..Command::SERVER
+        },
+        Command {
+            name: "CONFIG REWRITE",
+            summary: "Write the running configuration into the config file.",
+            since: "2.8.0",
+            complexity: "O(1)",
+            flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
+            run: rewrite,
+            ..Command::SERVER
+        },
+        Command {
+            name: "CONFIG SET",
+            syntax: "parameter value [parameter value ...]",
+            summary: "Change parameters: all of them or, if one is refused, none.",
+            since: "2.0.0",
+            complexity: "O(N) where N is the number of parameters",
+            flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            run: set,
+            ..Command::SERVER
+        },
+    ],
+    ..Command::SERVER
+}];
+
+fn get(call: &mut Call) -> Outcome {
+    let found = call.server.config.matching(&call.args[2..]);
+    Ok(Reply::Map(found.into_iter().map(|(name, value)| (Reply::bulk(name), Reply::Bulk(value))).collect()))
+}
+
+fn help(_: &mut Call) -> Outcome {
+    let lines = [
+        "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "GET <pattern>",
+        "    Return parameters matching the glob-like <pattern> and their values.",
+        "SET <directive> <value>",
+        "    Set the configuration <directive> to <value>.",
+        "RESETSTAT",
+        "    Reset statistics reported by the INFO command.",
+        "REWRITE",
+        "    Rewrite the configuration file.",
+        "HELP",
+        "    Print this help.",
+    ];
+    Ok(Reply::Array(lines.into_iter().map(Reply::status).collect()))
+}
+
+fn resetstat(call: &mut Call) -> Outcome {
+    call.server.stats.reset();
+    Ok(Reply::OK)
+}
+
+fn rewrite(call: &mut Call) -> Outcome {
+    let Some(path) = call.server.config.file.clone() else {
+        return Err(Refusal::new("ERR The server is running without a config file"));
+    };
+    match write_file(&call.server.config, &path, call.disk) {
+        Ok(()) => {
+            call.out.push(Output::Log(String::from("* CONFIG REWRITE executed with success.")));
+            Ok(Reply::OK)
+        }
+        Err(error) => {
+            call.out.push(Output::Log(format!("# CONFIG REWRITE failed: {error}")));
+            Err(Refusal::from(format!("ERR Rewriting config file: {error}")))
+        }
+    }
+}
+
+/// Beside the old file, synced, then renamed over it: a crash leaves the old or the new one.
+fn write_file(config: &Config, path: &str, disk: &mut dyn Disk) -> Result<(), DiskError> {
+    let old = match disk.read(path) {
+        Ok(old) => old,
+        Err(DiskError::NotFound) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let temporary = format!("{path}.rewrite");
+    let written = disk.write(&temporary, &config.rewritten(&old)).and_then(|()| disk.fsync(&temporary));
+    if let Err(error) = written.and_then(|()| disk.rename(&temporary, path)) {
+        let _ = disk.remove(&temporary);
+        return Err(error);
+    }
+    disk.fsync_dir(path.rsplit_once('/').map_or("", |(dir, _)| dir))
+}
+
+fn set(call: &mut Call) -> Outcome {
+    if call.args.len() % 2 == 1 {
+        return Err(refusal::SYNTAX);
+    }
+    let changes = settable(call)?;
+    let mut config = call.server.config.clone();
+    for (parameter, text) in &changes {
+        check_dir(parameter, text, call.disk).map_err(|reason| failed(parameter.name, &reason))?;
+        config.set_text(parameter, text).map_err(|reason| failed(parameter.name, &reason))?;
+    }
+    let before = std::mem::replace(&mut call.server.config, config);
+    if let Err(refusal) = apply_appendonly(call) {
+        call.server.config = before;
+        return Err(refusal);
+    }
+    Ok(Reply::OK)
+}
+
+fn failed(name: &str, reason: &str) -> Refusal {
+    Refusal::from(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"))
+}
+
+/// The parameters that are to be set. Err: one is unknown, cannot be set, or comes twice.
+fn settable(call: &Call) -> Result<Vec<(&'static Parameter, Bytes)>, Refusal> {
+    let mut changes: Vec<(&'static Parameter, Bytes)> = Vec::new();
+    for pair in call.args[2..].chunks_exact(2) {
+        let name = pair[0].lossy();
+        let Some((parameter, _)) = table::find(&pair[0]) else {
+            return Err(Refusal::from(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'")));
+        };
+        if parameter.flags.has(table::IMMUTABLE) {
+            return Err(failed(&name, "can't set immutable config"));
+        }
+        // A connection of the lab is always a local one.
+        if parameter.flags.has(table::PROTECTED) && *call.server.config.text("enable-protected-configs") == *b"no" {
+            return Err(failed(&name, "can't set protected config"));
+        }
+        if changes.iter().any(|(earlier, _)| earlier.name == parameter.name) {
+            return Err(failed(&name, "duplicate parameter"));
+        }
+        changes.push((parameter, pair[1].clone()));
+    }
+    Ok(changes)
+}
+
+fn check_dir(parameter: &Parameter, text: &Bytes, disk: &dyn Disk) -> Result<(), String> {
+    if parameter.kind != table::Kind::Dir {
+        return Ok(());
+    }
+    disk.list(&text.lossy()).map(drop).map_err(|error| error.to_string())
+}
+
+/// Switches the AOF on or off if `appendonly` no longer says what is done.
+fn apply_appendonly(call: &mut Call) -> Result<(), Refusal> {
+    let (wanted, state) = (call.server.config.appendonly, call.server.persist.aof.state);
+    let in_exec = !call.may_block;
+    let mut env = Env { now: call.now, rng: call.rng, disk: call.disk };
+    if !wanted && state != State::Off {
+        call.server.stop_aof(&mut env, call.out);
+    } else if wanted && state == State::Off {
+        let begun = call.server.start_aof(&mut env, in_exec, call.out);
+        begun.map_err(|()| failed("appendonly", "Unable to turn on AOF. Check server logs."))?;
+    }
+    Ok(())
+}
