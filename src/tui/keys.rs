@@ -215,7 +215,14 @@ pub const BINDINGS: &[Binding] = &[
         "keys/disk",
     ),
     bind(Everywhere, &[f(2), Key::alt(Char('l'))], Action::Lessons, "lessons", "The list of lessons", "lessons"),
-    bind(Everywhere, &[f(6), k(BackTab)], Action::NextPane, "next-pane", "Go to the next pane", "pane"),
+    bind(
+        Everywhere,
+        &[f(6), k(BackTab)],
+        Action::NextPane,
+        "next-pane",
+        "Go to the next pane: terminals, lesson, picture",
+        "pane",
+    ),
     bind(
         Everywhere,
         &[f(8), Key::alt(Char('z'))],

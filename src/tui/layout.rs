@@ -4,12 +4,14 @@
 //! Below 100 columns they stand on top of each other and the picture takes the lesson's place when asked for. Below 60x15 there
 //! is one pane at a time, and below 40x10 only a message.
 
-use super::model::{Focus, Model, Overlay};
+use super::model::{Focus, Model, Overlay, Picture};
 use ratatui::layout::Rect;
 
 pub const SMALLEST: (u16, u16) = (40, 10);
 /// Lines of prose longer than this are tiring.
 const LESSON_MAX: u16 = 84;
+/// What the picture of the disk needs, title included.
+const DISK_ROWS: u16 = 11;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Areas {
@@ -116,11 +118,13 @@ fn beside(model: &Model, areas: &mut Areas, body: Rect) {
         return;
     }
     let two = body.height >= 34 && model.pictures().len() > 1;
-    let share = if two { right.height / 2 } else { right.height * 3 / 5 };
+    let share = if two { right.height * 9 / 20 } else { right.height * 3 / 5 };
     let (upper, lower) = cut_rows(right, share);
     areas.terminals = terminals(model, upper);
     if two {
-        let (picture, second) = cut_rows(lower, lower.height / 2);
+        // The disk takes a dozen rows, whichever of the two it is; keys fill what is left.
+        let first = if model.picture == Picture::Disk { DISK_ROWS } else { lower.height.saturating_sub(DISK_ROWS) };
+        let (picture, second) = cut_rows(lower, first.clamp(4, lower.height.saturating_sub(4)));
         areas.picture = Some(picture);
         areas.second = Some(second);
     } else {

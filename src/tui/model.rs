@@ -322,11 +322,19 @@ impl Model {
     /// The pictures that suit the lesson, the most telling first.
     pub fn pictures(&self) -> Vec<Picture> {
         let world = &self.scene.world;
-        let disk = world.instances.iter().any(|i| {
-            i.disk.aof_enabled
-                || !i.disk.save_points.is_empty()
-                || i.disk.files.iter().any(|f| f.path.ends_with(".rdb"))
-        });
+        // A lesson whose servers write to disk is about that; so is one in which a file was written.
+        let persists = |conf: &str| {
+            conf.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).any(|words| match words.as_slice() {
+                [name, value, ..] if name.eq_ignore_ascii_case("save") => value.as_bytes()[0].is_ascii_digit(),
+                [name, value] => name.eq_ignore_ascii_case("appendonly") && value.eq_ignore_ascii_case("yes"),
+                _ => false,
+            })
+        };
+        let disk = self.scene.lesson.world.instances.iter().any(|instance| persists(&instance.conf))
+            || world
+                .instances
+                .iter()
+                .any(|i| i.disk.aof_enabled || i.disk.files.iter().any(|f| f.path.ends_with(".rdb")));
         let mut pictures = Vec::new();
         if disk {
             pictures.push(Picture::Disk);

@@ -379,10 +379,23 @@ fn shown(shown: &Shown) -> Vec<Line> {
 
 // -- panes and scrolling -------------------------------------------------------------------------
 
+/// Terminals, lesson, picture, in a ring.
 fn step_pane(model: &mut Model, forward: bool) {
-    let order = [Focus::Terminal, Focus::Lesson, Focus::Picture];
-    let at = order.iter().position(|focus| *focus == model.focus).unwrap_or(0);
-    model.focus = order[(at + if forward { 1 } else { 2 }) % 3];
+    let count = model.shells.len().max(1);
+    let at = match model.focus {
+        Focus::Terminal => model.active,
+        Focus::Lesson => count,
+        Focus::Picture => count + 1,
+    };
+    let next = (at + if forward { 1 } else { count + 1 }) % (count + 2);
+    model.focus = match next {
+        n if n < count => {
+            model.active = n;
+            Focus::Terminal
+        }
+        n if n == count => Focus::Lesson,
+        _ => Focus::Picture,
+    };
     if model.focus == Focus::Lesson {
         model.picture_up = false;
     }

@@ -53,11 +53,10 @@ pub fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
     let instance = &model.scene.world.instances[i];
     let disk = &instance.disk;
     let mut lines = layers(model, instance, columns);
+    lines.push(Line::default());
     if instance.state == State::Running {
-        lines.push(Line::default());
         lines.extend(window(model, instance, columns));
     }
-    lines.push(Line::default());
     lines.push(Line::styled(cut(&settings(disk), columns, theme.symbols.cut), theme.style(Role::Dim)));
     if let Some(saves) = saves(model, disk) {
         lines.push(Line::styled(cut(&saves, columns, theme.symbols.cut), theme.style(Role::Dim)));

@@ -43,7 +43,7 @@ pub fn view(model: &Model, frame: &mut Frame) {
         editor::view(model, open, frame, area);
     } else {
         for (terminal, area) in &areas.terminals {
-            terminal::view(model, *terminal, frame, *area);
+            terminal::view(model, *terminal, areas.terminals.len() == 1, frame, *area);
         }
     }
     if let Some(area) = areas.picture {
@@ -234,8 +234,12 @@ fn bar(model: &Model, frame: &mut Frame, area: Rect) {
         if enter_goes_on {
             hints.push(("Enter".into(), "go on".into()));
         }
+        let several = model.overlay.is_none() && model.scene.terminals.len() > 1;
+        if several {
+            hints.push(("F6".into(), "other terminal".into()));
+        }
         let bound = keys::hints(place(model)).filter_map(|b| Some((b.keys.first()?.to_string(), b.bar.to_owned())));
-        hints.extend(bound.filter(|(_, word)| !(enter_goes_on && word == "next")));
+        hints.extend(bound.filter(|(_, word)| !(enter_goes_on && word == "next" || several && word == "pane")));
     }
     for (key, word) in hints {
         let wide = width(&key) + width(&word) + 3;

@@ -13,12 +13,13 @@ use ratatui::text::{Line, Span};
 /// Of a longer line only so many bytes around the cursor are laid out.
 const WINDOW: usize = 4096;
 
-pub fn view(model: &Model, index: usize, frame: &mut Frame, area: Rect) {
+/// `alone`: no other terminal is on the screen, so the title names them all.
+pub fn view(model: &Model, index: usize, alone: bool, frame: &mut Frame, area: Rect) {
     let Some(shell) = model.shells.get(index) else { return };
     let active = index == model.active;
     let focused = active && model.focus == Focus::Terminal;
     let notes = if shell.up > 0 { format!("{} rows up; Esc goes back", shell.up) } else { String::new() };
-    let inner = titled(model, frame, area, focused, title(model, index), &notes);
+    let inner = titled(model, frame, area, focused, title(model, index, alone), &notes);
     let (columns, rows) = (usize::from(inner.width).saturating_sub(2), usize::from(inner.height));
     if rows == 0 || columns == 0 {
         return;
@@ -51,14 +52,16 @@ fn span_of(model: &Model, span: &console::Span) -> Span<'static> {
 }
 
 /// The names of all terminals, this one's bold; alone, just what it is.
-fn title(model: &Model, index: usize) -> Vec<Span<'static>> {
+fn title(model: &Model, index: usize, alone: bool) -> Vec<Span<'static>> {
     let theme = &model.theme;
     let mut spans = vec![Span::styled("Terminal", theme.style(Role::Strong))];
     if model.scene.terminals.len() > 1 {
-        for (i, terminal) in model.scene.terminals.iter().enumerate() {
+        for (i, terminal) in model.scene.terminals.iter().enumerate().filter(|(i, _)| alone || *i == index) {
             let unread = model.shells.get(i).is_some_and(|shell| shell.unread);
             let role = if i == index { Role::Strong } else { Role::Dim };
-            let mark = if i == index {
+            let mark = if !alone {
+                ""
+            } else if i == index {
                 theme.symbols.here
             } else if unread {
                 "*"
