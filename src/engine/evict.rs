@@ -21,6 +21,11 @@ pub fn fresh(config: &Config, now: Millis) -> u32 {
     if config.eviction.is_lfu() { minutes(now) << 16 | LFU_INIT } else { now.secs() as u32 }
 }
 
+/// The stamp of a key whose LFU counter is `counter` now.
+pub fn used(counter: u8, now: Millis) -> u32 {
+    minutes(now) << 16 | u32::from(counter)
+}
+
 /// The stamp of a key that is used now, whose stamp was `before`.
 pub fn accessed(config: &Config, before: u32, now: Millis, rng: &mut Rng) -> u32 {
     if !config.eviction.is_lfu() {

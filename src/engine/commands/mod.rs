@@ -1,5 +1,6 @@
 //! All commands, one family a file: literals beside their handlers.
 
+pub mod dump;
 pub mod expiry;
 pub mod keys;
 pub mod object;
@@ -38,6 +39,7 @@ use std::sync::LazyLock;
 pub const FAMILIES: &[&[Command]] = &[
     keys::COMMANDS,
     expiry::COMMANDS,
+    dump::COMMANDS,
     object::COMMANDS,
     sort::COMMANDS,
     string::COMMANDS,

@@ -215,9 +215,9 @@ fn in_order(call: &mut Call, elements: Vec<Bytes>, options: &Options) -> Result<
     Ok(weighed.into_iter().map(|(_, element)| element).collect())
 }
 
-/// As strtod reads it: blanks before it and nothing at all count as a number too.
+/// As strtod reads it: blanks before it do not count, nothing at all is 0, and a zero byte ends the text.
 fn number(text: &[u8]) -> Option<f64> {
-    let text = text.trim_ascii_start();
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii_start();
     if text.is_empty() { Some(0.0) } else { float::parse(text) }
 }
 
