@@ -6,6 +6,7 @@ pub mod glob;
 mod long_double;
 pub mod quote;
 pub mod rng;
+pub mod sha;
 pub mod time;
 pub mod words;
 

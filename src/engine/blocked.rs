@@ -78,6 +78,13 @@ impl Waiting {
         }
     }
 
+    /// Notes that all keys of a database may have changed (SWAPDB).
+    pub fn touch_db(&mut self, db: usize) {
+        let keys = self.queues.range((db, Bytes::new())..(db + 1, Bytes::new())).map(|(place, _)| place.clone());
+        let new: Vec<_> = keys.filter(|place| !self.ready.contains(place)).collect();
+        self.ready.extend(new);
+    }
+
     pub fn next_ready(&mut self) -> Option<(usize, Bytes)> {
         self.ready.pop_front()
     }

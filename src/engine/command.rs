@@ -181,7 +181,8 @@ impl Command {
     pub fn arity(&self) -> i32 {
         let (least, more) = syntax::span(&syntax::parse(self.syntax));
         // A container needs the name of a subcommand; what that needs, its own arity says.
-        let words = (self.name.split(' ').count() + least).max(1 + usize::from(!self.sub.is_empty())) as i32;
+        let words = (self.name.split(' ').count() + least)
+            .max(1 + usize::from(!self.sub.is_empty() && self.syntax.is_empty())) as i32;
         if more || !self.sub.is_empty() { -words } else { words }
     }
 }

@@ -143,6 +143,8 @@ pub struct Instance {
     pub seed: HashSeed,
     pub run_id: String,
     pub persist: Persistence,
+    /// Names the history of changes that replicas follow.
+    pub replication_id: String,
     pub now: Millis,
 }
 
@@ -176,6 +178,7 @@ impl Instance {
             seed,
             run_id: rng.hex40(),
             persist: Persistence::new(now),
+            replication_id: rng.hex40(),
             now,
         }
     }

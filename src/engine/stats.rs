@@ -52,6 +52,7 @@ pub struct Stats {
     pub error_replies: u64,
     pub rejected_connections: u64,
     pub auth_failures: u64,
+    pub peak_memory: u64,
     /// Indexed by `Entry::index` of the command table.
     pub commands: Vec<CommandStat>,
     /// By the error's code word.

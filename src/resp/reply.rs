@@ -57,6 +57,11 @@ impl Reply {
         Reply::Status(Cow::Borrowed(text))
     }
 
+    /// A status line made at run time.
+    pub fn status_of(text: String) -> Reply {
+        Reply::Status(Cow::Owned(text))
+    }
+
     pub fn error(text: impl Into<Cow<'static, str>>) -> Reply {
         Reply::Error(text.into())
     }

@@ -27,6 +27,15 @@ pub mod connection;
 pub mod pubsub;
 pub mod transactions;
 
+pub mod acl;
+pub mod debug;
+pub mod info;
+pub mod introspect;
+pub mod memory;
+pub mod module;
+pub mod server;
+pub mod slowlog;
+
 use super::call::Call;
 use super::command::Command;
 use super::refusal::Refusal;
@@ -57,6 +66,14 @@ pub const FAMILIES: &[&[Command]] = &[
     pubsub::COMMANDS,
     config::COMMANDS,
     persistence::COMMANDS,
+    server::COMMANDS,
+    info::COMMANDS,
+    introspect::COMMANDS,
+    memory::COMMANDS,
+    slowlog::COMMANDS,
+    acl::COMMANDS,
+    module::COMMANDS,
+    debug::COMMANDS,
 ];
 
 /// A command of the table, with what is derived from its literal.

@@ -1,0 +1,265 @@
+//! DEBUG: the parts of it that Redis' own tests need and that harm nobody.
+//!
+//! One command with its own words rather than a container: that is how Redis has it, and its arity says so.
+
+use crate::base::{Bytes, glob, sha};
+use crate::engine::command::{ADMIN, Command, LOADING, NOSCRIPT, Outcome, STALE};
+use crate::engine::persist::rdb;
+use crate::engine::refusal::{self, Refusal};
+use crate::engine::value::{Str, Value};
+use crate::engine::{Call, Instance, commands, keyspace};
+use crate::resp::Reply;
+
+pub const COMMANDS: &[Command] = &[Command {
+    name: "DEBUG",
+    syntax: "subcommand [argument ...]",
+    summary: "Do what tests need and nobody else should.",
+    flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
+    run: debug,
+    ..Command::SERVER
+}];
+
+fn debug(call: &mut Call) -> Outcome {
+    let word = call.args[1].to_ascii_uppercase();
+    let more = call.args.len() - 2;
+    match (&*word, more) {
+        (b"SLEEP", 1) => sleep(call),
+        (b"SET-ACTIVE-EXPIRE", 1) => {
+            call.server.active_expire = call.int(2)? != 0;
+            Ok(Reply::OK)
+        }
+        (b"OBJECT", 1 | 2) => object(call),
+        (b"DIGEST", 0) => Ok(Reply::status_of(sha::hex(&call.server.digest()))),
+        (b"DIGEST-VALUE", _) => digest_value(call),
+        (b"POPULATE", 1..=3) => populate(call),
+        (b"RELOAD", _) => reload(call),
+        (b"LOADAOF", 0) => reload(call),
+        (b"STRINGMATCH-LEN", 2) => {
+            let pattern = &call.args[3];
+            let text = vec![b'a'; call.int(2)?.max(0) as usize];
+            Ok(Reply::flag(glob::matches(pattern, &text)))
+        }
+        (b"CHANGE-REPL-ID", 0) => {
+            call.server.replication_id = call.rng.hex40();
+            Ok(Reply::OK)
+        }
+        (b"PROTOCOL", 1) => protocol(call),
+        (b"ERROR", 1) => Err(Refusal::from(call.args[2].lossy().into_owned())),
+        (b"LOG", 1) => {
+            let line = format!("# DEBUG LOG: {}", call.args[2].lossy());
+            call.out.push(crate::engine::Output::Log(line));
+            Ok(Reply::OK)
+        }
+        (b"HTSTATS-KEY", 1 | 2) | (b"HTSTATS", 1 | 2) => Ok(Reply::Verbatim("txt", Bytes::from("[Dictionary HT]\n"))),
+        (b"LISTPACK", 1) => Ok(Reply::status("Listpack structure printed on stdout")),
+        // Switches of parts that this server does not have: accepted, as their effect cannot be seen.
+        (b"JMAP" | b"STRUCTSIZE", 0)
+        | (b"QUICKLIST-PACKED-THRESHOLD" | b"SET-DISABLE-DENY-SCRIPTS" | b"PAUSE-CRON", 1)
+        | (b"CONFIG-REWRITE-FORCE-ALL" | b"MALLCTL", 0)
+        | (b"REPLYBUFFER", 2)
+        | (b"CLIENT-EVICTION" | b"DICT-RESIZING" | b"CLIENT-ENFORCE-REPLY-LIST", 0 | 1) => Ok(Reply::OK),
+        (b"HELP", 0) => Ok(help()),
+        _ => Err(commands::wrong_subcommand(call)),
+    }
+}
+
+fn sleep(call: &mut Call) -> Outcome {
+    let seconds = crate::base::float::parse(&call.args[2]).ok_or(refusal::NOT_FLOAT)?;
+    let micros = (seconds.max(0.0) * 1e6) as u64;
+    match call.server.hooks.sleep {
+        Some(sleep) => sleep(micros),
+        // Virtual time cannot pass within a step: the log only says that it took so long.
+        None => call.pretended_us = micros,
+    }
+    Ok(Reply::OK)
+}
+
+fn object(call: &mut Call) -> Outcome {
+    let key = &call.args[2];
+    let limits = call.limits();
+    let now = call.now;
+    let Some(slot) = call.db_ref().slot(key) else { return Err(refusal::NO_SUCH_KEY) };
+    let serialized = rdb::dump_value(&slot.value, &limits).len().saturating_sub(11);
+    let idle = (now.secs() as u32).saturating_sub(slot.access);
+    let mut text = format!(
+        "Value at:0x7f0000000000 refcount:1 encoding:{} serializedlength:{serialized} lru:{} lru_seconds_idle:{idle}",
+        slot.value.encoding(),
+        slot.access & 0xff_ffff,
+    );
+    if let Value::List(list) = &slot.value
+        && list.encoding() == "quicklist"
+    {
+        text.push_str(&format!(" ql_nodes:1 ql_avg_node:{0}.00 ql_listpack_max:-2 ql_compressed:0", list.len()));
+    }
+    Ok(Reply::Status(text.into()))
+}
+
+fn digest_value(call: &mut Call) -> Outcome {
+    let digest = |key: &Bytes| {
+        let digest = call.db_ref().peek(key, call.now).map_or([0; 20], |slot| value_digest(slot, [0; 20]));
+        Reply::status_of(sha::hex(&digest))
+    };
+    Ok(Reply::Array(call.args[2..].iter().map(digest).collect()))
+}
+
+fn populate(call: &mut Call) -> Outcome {
+    let count = call.int(2)?;
+    let count = u64::try_from(count).map_err(|_| refusal::NOT_POSITIVE)?;
+    let prefix = call.args.get(3).cloned().unwrap_or_else(|| Bytes::from("key"));
+    let size = if call.args.len() > 4 { Some(call.int(4)?.max(0) as usize) } else { None };
+    for number in 0..count {
+        let mut key = prefix.clone();
+        key.extend(format!(":{number}").as_bytes());
+        if call.db_ref().slot(&key).is_some() {
+            continue;
+        }
+        let mut value = Bytes::from(format!("value:{number}"));
+        if let Some(size) = size {
+            value.resize(size, 0);
+        }
+        call.insert(&key, Value::String(Str::new(value)));
+        call.touched(&key);
+    }
+    Ok(Reply::OK)
+}
+
+/// Writes the data set down and reads it back, as a restart would.
+fn reload(call: &mut Call) -> Outcome {
+    let server = &mut *call.server;
+    let image = rdb::save(&server.dbs, &rdb::SaveOptions::of(&server.config, call.now, 0));
+    let mut dbs: Vec<keyspace::Db> = server.dbs.iter().map(|_| keyspace::Db::new(server.seed)).collect();
+    let options = rdb::LoadOptions::of(&server.config, call.now, server.seed);
+    if rdb::load(&image, &mut dbs, &options).is_err() {
+        return Err(Refusal::new("ERR Error trying to load the RDB dump, check server logs."));
+    }
+    server.dbs = dbs;
+    Ok(Reply::OK)
+}
+
+/// One example of each kind of reply.
+fn protocol(call: &Call) -> Outcome {
+    let word = call.args[2].to_ascii_lowercase();
+    let numbers = |range: std::ops::Range<i64>| range.map(Reply::Int).collect();
+    let pairs = || (0..3).map(|n| (Reply::Int(n), Reply::Bool(n == 1))).collect();
+    Ok(match &*word {
+        b"string" => Reply::bulk("Hello World"),
+        b"integer" => Reply::Int(12345),
+        b"double" => Reply::Double(3.141),
+        b"null" => Reply::Nil,
+        b"array" => Reply::Array(numbers(0..3)),
+        b"set" => Reply::Set(numbers(0..3)),
+        b"map" => Reply::Map(pairs()),
+        b"push" => Reply::Push(std::iter::once(Reply::bulk("server-cpu-usage")).chain([Reply::Int(42)]).collect()),
+        b"attrib" => Reply::bulk("Some real reply following the attribute"),
+        b"bignum" => Reply::BigNumber(Bytes::from("1234567999999999999999999999999999999")),
+        b"true" => Reply::Bool(true),
+        b"false" => Reply::Bool(false),
+        b"verbatim" => Reply::Verbatim("txt", Bytes::from("This is a verbatim\nstring")),
+        _ => {
+            return Err(Refusal::new(
+                "ERR Wrong protocol type name. Please use one of the following: string|integer|double|null|array|set|map|attrib|push|verbatim|true|false",
+            ));
+        }
+    })
+}
+
+fn xor(digest: &mut [u8; 20], with: [u8; 20]) {
+    digest.iter_mut().zip(with).for_each(|(byte, other)| *byte ^= other);
+}
+
+/// Adds `bytes` so that the order of additions counts.
+fn mix(digest: &mut [u8; 20], bytes: &[u8]) {
+    xor(digest, sha::sha1(bytes));
+    *digest = sha::sha1(digest);
+}
+
+/// Adds the fingerprint of a value, and that it expires, to `digest`.
+fn value_digest(slot: &keyspace::Slot, mut digest: [u8; 20]) -> [u8; 20] {
+    let kind: u32 = match &slot.value {
+        Value::String(_) => 0,
+        Value::List(_) => 1,
+        Value::Set(_) => 2,
+        Value::Zset(_) => 3,
+        Value::Hash(_) => 4,
+        #[allow(unreachable_patterns, reason = "types that come later")]
+        _ => 6,
+    };
+    mix(&mut digest, &kind.to_be_bytes());
+    match &slot.value {
+        Value::String(text) => mix(&mut digest, &text.text()),
+        Value::List(list) => list.iter().for_each(|element| mix(&mut digest, element)),
+        Value::Set(set) => set.iter().for_each(|member| xor(&mut digest, sha::sha1(&member))),
+        Value::Zset(zset) => zset.iter().for_each(|(member, score)| {
+            let mut each = [0; 20];
+            mix(&mut each, member);
+            mix(&mut each, crate::base::float::text(score).as_bytes());
+            xor(&mut digest, sha::sha1(&each));
+        }),
+        Value::Hash(hash) => hash.iter().for_each(|(field, value)| {
+            let mut each = [0; 20];
+            mix(&mut each, field);
+            mix(&mut each, value);
+            xor(&mut digest, sha::sha1(&each));
+        }),
+        #[allow(unreachable_patterns, reason = "types that come later")]
+        _ => {}
+    }
+    if slot.expires_at().is_some() {
+        xor(&mut digest, sha::sha1(b"!!expire!!"));
+    }
+    digest
+}
+
+impl Instance {
+    /// A fingerprint of all keys and values, whatever their order.
+    pub fn digest(&self) -> [u8; 20] {
+        let mut all = [0; 20];
+        for (index, db) in self.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
+            mix(&mut all, &(index as u32).to_be_bytes());
+            for (key, slot) in db.iter() {
+                let mut each = [0; 20];
+                mix(&mut each, key);
+                xor(&mut all, value_digest(slot, each));
+            }
+        }
+        all
+    }
+}
+
+fn help() -> Reply {
+    commands::help(
+        "DEBUG",
+        &[
+            "CHANGE-REPL-ID",
+            "    Change the replication IDs of the instance.",
+            "DIGEST",
+            "    Output a hex signature representing the current DB content.",
+            "DIGEST-VALUE <key> [<key> ...]",
+            "    Output a hex signature of the values of all the specified keys.",
+            "ERROR <string>",
+            "    Return a Redis protocol error with <string> as message. Useful for clients",
+            "    unit tests to simulate Redis errors.",
+            "LOG <message>",
+            "    Write <message> to the server log.",
+            "OBJECT <key>",
+            "    Show low level info about `key` and associated value.",
+            "POPULATE <count> [<prefix>] [<size>]",
+            "    Create <count> string keys named key:<num>. If <prefix> is specified then",
+            "    it is used instead of the 'key' prefix. These are not propagated to",
+            "    replicas. Cluster slots are not respected so keys not belonging to the",
+            "    current node can be created in cluster mode.",
+            "PROTOCOL <type>",
+            "    Reply with a test value of the specified type. <type> can be: string,",
+            "    integer, double, null, array, set, map, attrib, push, verbatim, true,",
+            "    false.",
+            "RELOAD [option ...]",
+            "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
+            "SET-ACTIVE-EXPIRE <0|1>",
+            "    Setting it to 0 disables expiring keys (and hash-fields) in background ",
+            "SLEEP <seconds>",
+            "    Stop the server for <seconds>. Decimals allowed.",
+            "STRINGMATCH-LEN <len> <pattern>",
+            "    Run stringmatchlen() against a string of the given length.",
+        ],
+    )
+}

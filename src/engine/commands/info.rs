@@ -1,0 +1,395 @@
+//! INFO: what the server knows of itself, section by section, in Redis' order.
+//!
+//! What only a real process has (its size, its processor time, its network traffic) is 0 or constant in the lab, so that
+//! the same inputs show the same bytes; `Hooks` supply some of it to `redlab serve`.
+
+use crate::base::Bytes;
+use crate::engine::command::{Command, LOADING, Outcome, STALE};
+use crate::engine::config::Eviction;
+use crate::engine::{Call, VERSION, commands};
+use crate::resp::Reply;
+use std::fmt::Write;
+
+pub const COMMANDS: &[Command] = &[Command {
+    name: "INFO",
+    syntax: "[section [section ...]]",
+    summary: "Read what the server knows of itself.",
+    flags: LOADING.with(STALE),
+    acl: &["dangerous"],
+    tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
+    run: info,
+    ..Command::SERVER
+}];
+
+/// A section: its name in requests, its title, and whether a plain INFO shows it.
+struct Section {
+    name: &'static str,
+    title: &'static str,
+    default: bool,
+    lines: fn(&mut Call, &mut String),
+}
+
+const SECTIONS: &[Section] = &[
+    Section { name: "server", title: "Server", default: true, lines: server },
+    Section { name: "clients", title: "Clients", default: true, lines: clients },
+    Section { name: "memory", title: "Memory", default: true, lines: memory },
+    Section { name: "persistence", title: "Persistence", default: true, lines: persistence },
+    Section { name: "stats", title: "Stats", default: true, lines: stats },
+    Section { name: "replication", title: "Replication", default: true, lines: replication },
+    Section { name: "cpu", title: "CPU", default: true, lines: cpu },
+    Section { name: "modules", title: "Modules", default: true, lines: |_, _| {} },
+    Section { name: "commandstats", title: "Commandstats", default: false, lines: commandstats },
+    Section { name: "errorstats", title: "Errorstats", default: true, lines: errorstats },
+    Section { name: "latencystats", title: "Latencystats", default: false, lines: latencystats },
+    Section { name: "cluster", title: "Cluster", default: true, lines: cluster },
+    Section { name: "keyspace", title: "Keyspace", default: true, lines: keyspace },
+];
+
+fn info(call: &mut Call) -> Outcome {
+    let asked: Vec<String> = call.args[1..].iter().map(|word| word.lossy().to_ascii_lowercase()).collect();
+    let asks = |word: &str| asked.iter().any(|asked| asked == word);
+    let everything = asks("all") || asks("everything");
+    let default = asked.is_empty() || asks("default");
+    let mut text = String::new();
+    for section in SECTIONS {
+        // `all` is everything but what modules have to say.
+        let hidden = section.name == "modules" && !default && !asks("everything") && !asks("modules");
+        if hidden || !(everything || asks(section.name) || default && section.default) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str("\r\n");
+        }
+        let _ = write!(text, "# {}\r\n", section.title);
+        (section.lines)(call, &mut text);
+    }
+    Ok(Reply::Verbatim("txt", Bytes::from(text)))
+}
+
+fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{name}:{value}\r\n");
+}
+
+fn lines<const N: usize>(text: &mut String, pairs: [(&str, &dyn std::fmt::Display); N]) {
+    pairs.iter().for_each(|(name, value)| line(text, name, value));
+}
+
+/// 919.10K, as Redis writes amounts of memory for people.
+pub fn human(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes}B"),
+        1024..0x10_0000 => format!("{:.2}K", bytes as f64 / 1024.0),
+        0x10_0000..0x4000_0000 => format!("{:.2}M", bytes as f64 / f64::from(0x10_0000)),
+        0x4000_0000..0x100_0000_0000 => format!("{:.2}G", bytes as f64 / f64::from(0x4000_0000)),
+        _ => format!("{:.2}T", bytes as f64 / (1u64 << 40) as f64),
+    }
+}
+
+fn server(call: &mut Call, text: &mut String) {
+    let server = &*call.server;
+    let up = call.now.since(server.stats.started_at).secs();
+    let file = server.config.file.clone().unwrap_or_default();
+    let lru_clock = call.now.secs() & 0xff_ffff;
+    lines(
+        text,
+        [
+            ("redis_version", &VERSION),
+            ("redis_git_sha1", &"00000000"),
+            ("redis_git_dirty", &0),
+            ("redis_build_id", &"0000000000000000"),
+            ("redis_mode", &"standalone"),
+            ("os", &"Linux 6.1.0 x86_64"),
+            ("arch_bits", &64),
+            ("monotonic_clock", &"POSIX clock_gettime"),
+            ("multiplexing_api", &"epoll"),
+            ("atomicvar_api", &"c11-builtin"),
+            ("gcc_version", &"0.0.0"),
+            ("process_id", &server.hooks.pid.unwrap_or(1)),
+            ("process_supervised", &"no"),
+            ("run_id", &server.run_id),
+            ("tcp_port", &server.config.port),
+            ("server_time_usec", &(call.now.0 * 1000)),
+            ("uptime_in_seconds", &up),
+            ("uptime_in_days", &(up / 86_400)),
+            ("hz", &server.config.hz),
+            ("configured_hz", &server.config.hz),
+            ("lru_clock", &lru_clock),
+            ("executable", &"/usr/bin/redlab"),
+            ("config_file", &file),
+            ("io_threads_active", &0),
+        ],
+    );
+    line(text, "listener0", format_args!("name=tcp,bind=127.0.0.1,port={}", server.config.port));
+}
+
+fn clients(call: &mut Call, text: &mut String) {
+    let server = &*call.server;
+    let blocked = server.clients.values().filter(|client| client.blocked.is_some() || client.postponed).count();
+    let timed =
+        server.clients.values().filter(|client| client.blocked.as_ref().is_some_and(|it| it.deadline.is_some()));
+    lines(
+        text,
+        [
+            ("connected_clients", &server.clients.len()),
+            ("cluster_connections", &0),
+            ("maxclients", &server.config.maxclients),
+            ("client_recent_max_input_buffer", &20480),
+            ("client_recent_max_output_buffer", &0),
+            ("blocked_clients", &blocked),
+            ("tracking_clients", &server.trackers.clients),
+            ("clients_in_timeout_table", &timed.count()),
+            ("total_blocking_keys", &server.waiting.keys()),
+            ("total_blocking_keys_on_nokey", &0),
+        ],
+    );
+}
+
+fn policy(eviction: Eviction) -> &'static str {
+    match eviction {
+        Eviction::None => "noeviction",
+        Eviction::Lru { volatile: true } => "volatile-lru",
+        Eviction::Lru { volatile: false } => "allkeys-lru",
+        Eviction::Lfu { volatile: true } => "volatile-lfu",
+        Eviction::Lfu { volatile: false } => "allkeys-lfu",
+        Eviction::Random { volatile: true } => "volatile-random",
+        Eviction::Random { volatile: false } => "allkeys-random",
+        Eviction::Ttl => "volatile-ttl",
+    }
+}
+
+fn memory(call: &mut Call, text: &mut String) {
+    let server = &mut *call.server;
+    let used = server.used_memory();
+    server.stats.peak_memory = server.stats.peak_memory.max(used);
+    let peak = server.stats.peak_memory;
+    let data = server.used_memory_dataset();
+    let rss = server.hooks.rss.map_or(used, |rss| rss());
+    let startup = used.saturating_sub(data);
+    let share = |part: u64, whole: u64| format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64);
+    lines(
+        text,
+        [
+            ("used_memory", &used),
+            ("used_memory_human", &human(used)),
+            ("used_memory_rss", &rss),
+            ("used_memory_rss_human", &human(rss)),
+            ("used_memory_peak", &peak),
+            ("used_memory_peak_human", &human(peak)),
+            ("used_memory_peak_perc", &share(used, peak)),
+            ("used_memory_overhead", &startup),
+            ("used_memory_startup", &startup),
+            ("used_memory_dataset", &data),
+            ("used_memory_dataset_perc", &share(data, used)),
+            ("allocator_allocated", &used),
+            ("allocator_active", &used),
+            ("allocator_resident", &rss),
+            ("total_system_memory", &0),
+            ("total_system_memory_human", &"0B"),
+            ("used_memory_lua", &0),
+            ("used_memory_vm_eval", &0),
+            ("used_memory_lua_human", &"0B"),
+            ("used_memory_scripts_eval", &0),
+            ("number_of_cached_scripts", &0),
+            ("number_of_functions", &0),
+            ("number_of_libraries", &0),
+            ("used_memory_vm_functions", &0),
+            ("used_memory_vm_total", &0),
+            ("used_memory_vm_total_human", &"0B"),
+            ("used_memory_functions", &0),
+            ("used_memory_scripts", &0),
+            ("used_memory_scripts_human", &"0B"),
+            ("maxmemory", &server.config.maxmemory),
+            ("maxmemory_human", &human(server.config.maxmemory)),
+            ("maxmemory_policy", &policy(server.config.eviction)),
+            ("allocator_frag_ratio", &"1.00"),
+            ("allocator_frag_bytes", &0),
+            ("allocator_rss_ratio", &"1.00"),
+            ("allocator_rss_bytes", &0),
+            ("rss_overhead_ratio", &"1.00"),
+            ("rss_overhead_bytes", &0),
+            ("mem_fragmentation_ratio", &format_args!("{:.2}", rss as f64 / used.max(1) as f64)),
+            ("mem_fragmentation_bytes", &(rss as i64 - used as i64)),
+            ("mem_not_counted_for_evict", &0),
+            ("mem_replication_backlog", &0),
+            ("mem_total_replication_buffers", &0),
+            ("mem_clients_slaves", &0),
+            ("mem_clients_normal", &0),
+            ("mem_cluster_links", &0),
+            ("mem_aof_buffer", &0),
+            ("mem_allocator", &"libc"),
+            ("active_defrag_running", &0),
+            ("lazyfree_pending_objects", &0),
+            ("lazyfreed_objects", &0),
+        ],
+    );
+}
+
+fn persistence(call: &mut Call, text: &mut String) {
+    for (name, value) in call.server.persistence_info(call.now) {
+        line(text, name, value);
+    }
+}
+
+fn stats(call: &mut Call, text: &mut String) {
+    let server = &*call.server;
+    let stats = &server.stats;
+    lines(
+        text,
+        [
+            ("total_connections_received", &stats.connections_received),
+            ("total_commands_processed", &stats.commands_processed),
+            ("instantaneous_ops_per_sec", &0),
+            ("total_net_input_bytes", &0),
+            ("total_net_output_bytes", &0),
+            ("total_net_repl_input_bytes", &0),
+            ("total_net_repl_output_bytes", &0),
+            ("instantaneous_input_kbps", &"0.00"),
+            ("instantaneous_output_kbps", &"0.00"),
+            ("instantaneous_input_repl_kbps", &"0.00"),
+            ("instantaneous_output_repl_kbps", &"0.00"),
+            ("rejected_connections", &stats.rejected_connections),
+            ("sync_full", &0),
+            ("sync_partial_ok", &0),
+            ("sync_partial_err", &0),
+            ("expired_keys", &stats.expired_keys),
+            ("expired_stale_perc", &"0.00"),
+            ("expired_time_cap_reached_count", &0),
+            ("expire_cycle_cpu_milliseconds", &0),
+            ("evicted_keys", &stats.evicted_keys),
+            ("evicted_clients", &0),
+            ("total_eviction_exceeded_time", &0),
+            ("current_eviction_exceeded_time", &0),
+            ("keyspace_hits", &stats.keyspace_hits),
+            ("keyspace_misses", &stats.keyspace_misses),
+            ("pubsub_channels", &server.pubsub.channels.len()),
+            ("pubsub_patterns", &server.pubsub.patterns.len()),
+            ("pubsubshard_channels", &server.pubsub.shard_channels.len()),
+            ("latest_fork_usec", &0),
+            ("total_forks", &0),
+            ("migrate_cached_sockets", &0),
+            ("slave_expires_tracked_keys", &0),
+            ("active_defrag_hits", &0),
+            ("active_defrag_misses", &0),
+            ("active_defrag_key_hits", &0),
+            ("active_defrag_key_misses", &0),
+            ("total_active_defrag_time", &0),
+            ("current_active_defrag_time", &0),
+            ("tracking_total_keys", &server.trackers.keys()),
+            ("tracking_total_items", &server.trackers.items()),
+            ("tracking_total_prefixes", &server.tracked_prefixes()),
+            ("unexpected_error_replies", &0),
+            ("total_error_replies", &stats.error_replies),
+            ("dump_payload_sanitizations", &0),
+            ("total_reads_processed", &stats.commands_processed),
+            ("total_writes_processed", &stats.commands_processed),
+            ("io_threaded_reads_processed", &0),
+            ("io_threaded_writes_processed", &0),
+            ("reply_buffer_shrinks", &0),
+            ("reply_buffer_expands", &0),
+            ("eventloop_cycles", &stats.commands_processed),
+            ("eventloop_duration_sum", &0),
+            ("eventloop_duration_cmd_sum", &0),
+            ("instantaneous_eventloop_cycles_per_sec", &0),
+            ("instantaneous_eventloop_duration_usec", &0),
+            ("acl_access_denied_auth", &stats.auth_failures),
+            ("acl_access_denied_cmd", &0),
+            ("acl_access_denied_key", &0),
+            ("acl_access_denied_channel", &0),
+        ],
+    );
+}
+
+fn replication(call: &mut Call, text: &mut String) {
+    lines(
+        text,
+        [
+            ("role", &"master"),
+            ("connected_slaves", &0),
+            ("master_failover_state", &"no-failover"),
+            ("master_replid", &call.server.replication_id),
+            ("master_replid2", &"0".repeat(40)),
+            ("master_repl_offset", &0),
+            ("second_repl_offset", &-1),
+            ("repl_backlog_active", &0),
+            ("repl_backlog_size", &call.server.config.int("repl-backlog-size")),
+            ("repl_backlog_first_byte_offset", &0),
+            ("repl_backlog_histlen", &0),
+        ],
+    );
+}
+
+fn cpu(_: &mut Call, text: &mut String) {
+    for name in ["sys", "user", "sys_children", "user_children", "sys_main_thread", "user_main_thread"] {
+        line(text, &format!("used_cpu_{name}"), "0.000000");
+    }
+}
+
+fn commandstats(call: &mut Call, text: &mut String) {
+    for (index, stat) in call.server.stats.commands.iter().enumerate() {
+        if stat.calls + stat.rejected + stat.failed == 0 {
+            continue;
+        }
+        let per_call = if stat.calls == 0 { 0.0 } else { stat.usec as f64 / stat.calls as f64 };
+        line(
+            text,
+            &format!("cmdstat_{}", commands::nth(index).command.full_name()),
+            format_args!(
+                "calls={},usec={},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}",
+                stat.calls, stat.usec, stat.rejected, stat.failed
+            ),
+        );
+    }
+}
+
+fn errorstats(call: &mut Call, text: &mut String) {
+    for (code, count) in &call.server.stats.errors {
+        line(text, &format!("errorstat_{code}"), format_args!("count={count}"));
+    }
+}
+
+fn latencystats(call: &mut Call, text: &mut String) {
+    if !call.server.config.flag("latency-tracking") {
+        return;
+    }
+    let percentiles = call.server.config.text("latency-tracking-info-percentiles");
+    let percentiles = percentiles.lossy();
+    for (index, stat) in call.server.stats.commands.iter().enumerate().filter(|(_, stat)| stat.calls > 0) {
+        let shown: Vec<String> = percentiles
+            .split_whitespace()
+            .filter_map(|text| Some((text, text.parse().ok()?)))
+            .map(|(text, percent)| format!("p{text}={:.3}", stat.histogram.percentile(percent) as f64))
+            .collect();
+        let name = format!("latency_percentiles_usec_{}", commands::nth(index).command.full_name());
+        line(text, &name, shown.join(","));
+    }
+}
+
+fn cluster(call: &mut Call, text: &mut String) {
+    line(text, "cluster_enabled", i32::from(call.server.config.cluster_enabled));
+}
+
+fn keyspace(call: &mut Call, text: &mut String) {
+    let now = call.now;
+    for (index, db) in call.server.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
+        // Redis averages over the samples of active expiry; looking at all keys gives what that tends to.
+        let left = |at: usize| Some(db.slot(db.volatile_at(at)?)?.expires_at()?.since(now).0);
+        let volatile = db.volatile_len();
+        let sum: u64 = (0..volatile).filter_map(left).sum();
+        let average = sum.checked_div(volatile as u64).unwrap_or(0);
+        line(text, &format!("db{index}"), format_args!("keys={},expires={volatile},avg_ttl={average}", db.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::human;
+
+    #[test]
+    fn amounts_are_written_for_people() {
+        assert_eq!(human(0), "0B");
+        assert_eq!(human(941_160), "919.10K");
+        assert_eq!(human(6_733_824), "6.42M");
+        assert_eq!(human(25_276_510_208), "23.54G");
+    }
+}

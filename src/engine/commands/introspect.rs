@@ -1,0 +1,486 @@
+//! COMMAND: what there is to be called. Everything here is derived from the literals of the command table.
+
+use crate::base::{Bytes, glob};
+use crate::engine::Call;
+use crate::engine::command::{self, Flags, Group, Keys};
+use crate::engine::command::{Command, LOADING, Outcome, STALE};
+use crate::engine::commands::{self, Entry};
+use crate::engine::refusal::{self, Refusal};
+use crate::engine::syntax::{self, Item};
+use crate::resp::Reply;
+
+pub const COMMANDS: &[Command] = &[Command {
+    name: "COMMAND",
+    syntax: "[subcommand]",
+    summary: "Describe the commands there are.",
+    since: "2.8.13",
+    complexity: "O(N)",
+    flags: LOADING.with(STALE),
+    acl: &["connection"],
+    tips: &["nondeterministic_output_order"],
+    run: all,
+    sub: &[
+        Command {
+            name: "COMMAND COUNT",
+            summary: "Count the commands.",
+            since: "2.8.13",
+            flags: LOADING.with(STALE),
+            acl: &["connection"],
+            run: count,
+            ..Command::SERVER
+        },
+        Command {
+            name: "COMMAND DOCS",
+            syntax: "[command-name [command-name ...]]",
+            summary: "Read the documentation of commands.",
+            since: "7.0.0",
+            complexity: "O(N)",
+            flags: LOADING.with(STALE),
+            acl: &["connection"],
+            tips: &["nondeterministic_output_order"],
+            run: docs,
+            ..Command::SERVER
+        },
+        Command {
+            name: "COMMAND GETKEYS",
+            syntax: "command [arg [arg ...]]",
+            summary: "Find the keys in a full command.",
+            since: "2.8.13",
+            complexity: "O(N)",
+            flags: LOADING.with(STALE),
+            acl: &["connection"],
+            run: getkeys,
+            ..Command::SERVER
+        },
+        Command {
+            name: "COMMAND GETKEYSANDFLAGS",
+            syntax: "command [arg [arg ...]]",
+            summary: "Find the keys in a full command, and what it does with them.",
+            since: "7.0.0",
+            complexity: "O(N)",
+            flags: LOADING.with(STALE),
+            acl: &["connection"],
+            run: getkeysandflags,
+            ..Command::SERVER
+        },
+        Command {
+            name: "COMMAND HELP",
+            summary: "List the subcommands.",
+            since: "5.0.0",
+            flags: LOADING.with(STALE),
+            acl: &["connection"],
+            run: help,
+            ..Command::SERVER
+        },
+        Command {
+            name: "COMMAND INFO",
+            syntax: "[command-name [command-name ...]]",
+            summary: "Read how clients are to treat commands.",
+            since: "2.8.13",
+            complexity: "O(N)",
+            flags: LOADING.with(STALE),
+            acl: &["connection"],
+            tips: &["nondeterministic_output_order"],
+            run: info,
+            ..Command::SERVER
+        },
+        Command {
+            name: "COMMAND LIST",
+            syntax: "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
+            summary: "List the names of the commands.",
+            since: "7.0.0",
+            complexity: "O(N)",
+            flags: LOADING.with(STALE),
+            acl: &["connection"],
+            tips: &["nondeterministic_output_order"],
+            run: list,
+            ..Command::SERVER
+        },
+    ],
+    ..Command::SERVER
+}];
+
+/// Flags that clients may see, in the order in which COMMAND INFO lists them.
+const FLAGS: [(Flags, &str); 18] = [
+    (command::WRITE, "write"),
+    (command::READONLY, "readonly"),
+    (command::DENYOOM, "denyoom"),
+    (command::ADMIN, "admin"),
+    (command::PUBSUB, "pubsub"),
+    (command::NOSCRIPT, "noscript"),
+    (command::BLOCKING, "blocking"),
+    (command::LOADING, "loading"),
+    (command::STALE, "stale"),
+    (command::SKIP_MONITOR, "skip_monitor"),
+    (command::SKIP_SLOWLOG, "skip_slowlog"),
+    (command::ASKING, "asking"),
+    (command::FAST, "fast"),
+    (command::NO_AUTH, "no_auth"),
+    (command::NO_MANDATORY_KEYS, "no_mandatory_keys"),
+    (command::NO_ASYNC_LOADING, "no_async_loading"),
+    (command::NO_MULTI, "no_multi"),
+    (command::MOVABLEKEYS, "movablekeys"),
+];
+
+/// The categories of ACL rules, in the order in which Redis lists them.
+pub const CATEGORIES: [&str; 21] = [
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
+];
+
+/// The group as COMMAND DOCS names it, and the category that goes with it.
+fn group(group: Group) -> (&'static str, Option<&'static str>) {
+    match group {
+        Group::Generic => ("generic", Some("keyspace")),
+        Group::String => ("string", Some("string")),
+        Group::Bitmap => ("bitmap", Some("bitmap")),
+        Group::List => ("list", Some("list")),
+        Group::Set => ("set", Some("set")),
+        Group::SortedSet => ("sorted-set", Some("sortedset")),
+        Group::Hash => ("hash", Some("hash")),
+        Group::HyperLogLog => ("hyperloglog", Some("hyperloglog")),
+        Group::Geo => ("geo", Some("geo")),
+        Group::Stream => ("stream", Some("stream")),
+        Group::PubSub => ("pubsub", None),
+        Group::Transactions => ("transactions", Some("transaction")),
+        Group::Scripting => ("scripting", Some("scripting")),
+        Group::Connection => ("connection", Some("connection")),
+        Group::Server => ("server", None),
+        Group::Cluster => ("cluster", None),
+    }
+}
+
+/// The ACL categories of a command, in the order of `CATEGORIES`: of its group, of its flags, and those it names itself.
+pub fn categories(command: &Command) -> impl Iterator<Item = &'static str> {
+    let flags = command.flags;
+    // These belong to the types they work on, or to the connection, and not to the keyspace.
+    let apart = ["SORT", "SORT_RO", "WAIT", "WAITAOF"].contains(&command.name) || !command.sub.is_empty();
+    let of_group = group(command.group).1.filter(|_| !apart);
+    CATEGORIES.into_iter().filter(move |category| {
+        let implied = match *category {
+            "write" => flags.has(command::WRITE),
+            "read" => flags.has(command::READONLY) && command.group != Group::Scripting,
+            "admin" => flags.has(command::ADMIN),
+            "dangerous" => flags.has(command::ADMIN),
+            "pubsub" => flags.has(command::PUBSUB),
+            "fast" => flags.has(command::FAST),
+            "slow" => !flags.has(command::FAST),
+            "blocking" => flags.has(command::BLOCKING),
+            _ => false,
+        };
+        implied || of_group == Some(category) || command.acl.contains(category)
+    })
+}
+
+/// First key, last key and step, as COMMAND INFO has had them from the beginning; 0 where they cannot say it.
+fn legacy_range(keys: Keys) -> [i64; 3] {
+    match keys {
+        Keys::Range { first, last, step } => [first, last, step].map(i64::from),
+        Keys::Counted { dest: Some(dest), .. } => [dest as i64, dest as i64, 1],
+        Keys::Counted { dest: None, .. } | Keys::Found(_) | Keys::None => [0, 0, 0],
+    }
+}
+
+fn info_of(entry: &Entry) -> Reply {
+    let command = entry.command;
+    let flags = FLAGS.iter().filter(|(flag, _)| command.flags.has(*flag)).map(|(_, name)| Reply::status(name));
+    let busy = command.flags.has(command::ALLOW_BUSY).then(|| Reply::status("allow_busy"));
+    let [first, last, step] = legacy_range(command.keys);
+    let subs = entry.index + 1..=entry.index + command.sub.len();
+    Reply::Array(vec![
+        Reply::bulk(command.full_name()),
+        Reply::Int(i64::from(entry.arity)),
+        Reply::Set(flags.chain(busy).collect()),
+        Reply::Int(first),
+        Reply::Int(last),
+        Reply::Int(step),
+        Reply::Set(categories(command).map(|name| Reply::Status(format!("@{name}").into())).collect()),
+        Reply::Set(command.tips.iter().map(|tip| Reply::bulk(*tip)).collect()),
+        Reply::Set(key_specs(command)),
+        Reply::Array(subs.map(|index| info_of(commands::nth(index))).collect()),
+    ])
+}
+
+/// What a command does with its keys, as far as its flags tell.
+fn key_flags(command: &Command) -> Vec<&'static str> {
+    match (command.flags.has(command::WRITE), command.flags.has(command::READONLY)) {
+        (true, _) => vec!["RW", "access", "update"],
+        (_, true) => vec!["RO", "access"],
+        _ => vec!["RO"],
+    }
+}
+
+fn key_specs(command: &Command) -> Vec<Reply> {
+    let map = |pairs: Vec<(&'static str, Reply)>| {
+        Reply::Map(pairs.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect())
+    };
+    let at = |index: i64| map(vec![("type", Reply::bulk("index")), ("spec", map(vec![("index", Reply::Int(index))]))]);
+    let range = |last: i64, step: i64| {
+        let spec = map(vec![("lastkey", Reply::Int(last)), ("keystep", Reply::Int(step)), ("limit", Reply::Int(0))]);
+        map(vec![("type", Reply::bulk("range")), ("spec", spec)])
+    };
+    let spec = |begin: Reply, find: Reply| {
+        let flags = key_flags(command).into_iter().map(Reply::status).collect();
+        map(vec![("flags", Reply::Set(flags)), ("begin_search", begin), ("find_keys", find)])
+    };
+    match command.keys {
+        Keys::None => Vec::new(),
+        Keys::Range { first, last, step } => {
+            let last = if last < 0 { last } else { last - first };
+            vec![spec(at(first.into()), range(last.into(), step.into()))]
+        }
+        Keys::Counted { count, dest } => {
+            let counted =
+                map(vec![("keynumidx", Reply::Int(0)), ("firstkey", Reply::Int(1)), ("keystep", Reply::Int(1))]);
+            let counted = map(vec![("type", Reply::bulk("keynum")), ("spec", counted)]);
+            let first = dest.map(|dest| spec(at(dest as i64), range(0, 1)));
+            first.into_iter().chain([spec(at(count as i64), counted)]).collect()
+        }
+        Keys::Found(_) => {
+            let unknown = || map(vec![("type", Reply::bulk("unknown")), ("spec", map(Vec::new()))]);
+            vec![spec(unknown(), unknown())]
+        }
+    }
+}
+
+fn top_level() -> impl Iterator<Item = &'static Entry> {
+    (0..commands::count()).map(commands::nth).filter(|entry| !entry.command.name.contains(' '))
+}
+
+/// `config` or `config|get`.
+fn named(name: &Bytes) -> Option<&'static Entry> {
+    let mut words = name.split(|byte| *byte == b'|');
+    let entry = commands::by_name(words.next()?)?;
+    match (words.next(), words.next()) {
+        (None, _) => Some(entry),
+        (Some(sub), None) if !entry.command.sub.is_empty() => {
+            commands::entry_of(&[Bytes::from(entry.command.name), Bytes::from(sub)]).ok()
+        }
+        _ => None,
+    }
+}
+
+fn all(_: &mut Call) -> Outcome {
+    Ok(Reply::Array(top_level().map(info_of).collect()))
+}
+
+fn count(_: &mut Call) -> Outcome {
+    Ok(Reply::from(top_level().count()))
+}
+
+fn info(call: &mut Call) -> Outcome {
+    if call.args.len() == 2 {
+        return all(call);
+    }
+    Ok(Reply::Array(call.args[2..].iter().map(|name| named(name).map_or(Reply::NilArray, info_of)).collect()))
+}
+
+fn list(call: &mut Call) -> Outcome {
+    let names = (0..commands::count()).map(commands::nth).map(|entry| entry.command);
+    let shown = |command: &&Command| Reply::bulk(command.full_name());
+    if call.args.len() == 2 {
+        return Ok(Reply::Array(names.map(|command| shown(&command)).collect()));
+    }
+    if call.args.len() != 5 || !call.is(2, "FILTERBY") {
+        return Err(refusal::SYNTAX);
+    }
+    let wanted = &call.args[4];
+    let fits: Box<dyn Fn(&Command) -> bool> = if call.is(3, "MODULE") {
+        Box::new(|_| false)
+    } else if call.is(3, "ACLCAT") {
+        Box::new(|command| categories(command).any(|name| wanted.eq_ignore_ascii_case(name.as_bytes())))
+    } else if call.is(3, "PATTERN") {
+        Box::new(|command| glob::matches_nocase(wanted, command.full_name().as_bytes()))
+    } else {
+        return Err(refusal::SYNTAX);
+    };
+    Ok(Reply::Array(names.filter(|command| fits(command)).map(|command| shown(&command)).collect()))
+}
+
+/// The keys of the command that stands behind COMMAND GETKEYS.
+fn keys_of<'a>(call: &Call<'a>) -> Result<(&'static Command, Vec<&'a Bytes>), Refusal> {
+    let args = &call.args[2..];
+    let entry = commands::entry_of(args).map_err(|_| Refusal::new("ERR Invalid command specified"))?;
+    let command = entry.command;
+    if matches!(command.keys, Keys::None) {
+        return Err(Refusal::new("ERR The command has no key arguments"));
+    }
+    let wrong = if entry.arity > 0 { args.len() as i32 != entry.arity } else { (args.len() as i32) < -entry.arity };
+    if wrong {
+        return Err(Refusal::new("ERR Invalid number of arguments specified for command"));
+    }
+    let places = command.key_places(args);
+    if places.is_empty() && !command.flags.has(command::NO_MANDATORY_KEYS) {
+        return Err(Refusal::new("ERR Invalid arguments specified for command"));
+    }
+    Ok((command, places.into_iter().map(|place| &args[place]).collect()))
+}
+
+fn getkeys(call: &mut Call) -> Outcome {
+    Ok(Reply::bulks(keys_of(call)?.1.into_iter().cloned()))
+}
+
+fn getkeysandflags(call: &mut Call) -> Outcome {
+    let (command, keys) = keys_of(call)?;
+    let pair = |key: &Bytes| {
+        let flags = key_flags(command).into_iter().map(Reply::status).collect();
+        Reply::Array(vec![Reply::Bulk(key.clone()), Reply::Set(flags)])
+    };
+    Ok(Reply::Array(keys.into_iter().map(pair).collect()))
+}
+
+fn docs(call: &mut Call) -> Outcome {
+    let wanted: Vec<&Entry> =
+        if call.args.len() == 2 { top_level().collect() } else { call.args[2..].iter().filter_map(named).collect() };
+    Ok(Reply::Map(wanted.into_iter().map(docs_of).collect()))
+}
+
+fn docs_of(entry: &Entry) -> (Reply, Reply) {
+    let command = entry.command;
+    let mut fields = vec![
+        ("summary", Reply::bulk(command.summary)),
+        ("since", Reply::bulk(command.since)),
+        ("group", Reply::bulk(group(command.group).0)),
+        ("complexity", Reply::bulk(command.complexity)),
+    ];
+    let arguments = syntax::parse(command.syntax);
+    if !arguments.is_empty() && command.sub.is_empty() {
+        fields.push(("arguments", Reply::Array(arguments_of(&arguments))));
+    }
+    if !command.sub.is_empty() {
+        let subs = entry.index + 1..=entry.index + command.sub.len();
+        fields.push(("subcommands", Reply::Map(subs.map(|index| docs_of(commands::nth(index))).collect())));
+    }
+    let fields = fields.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect();
+    (Reply::bulk(command.full_name()), Reply::Map(fields))
+}
+
+fn argument(name: &str, kind: &str, more: Vec<(&str, Reply)>) -> Reply {
+    let fixed = [("name", Reply::bulk(name)), ("type", Reply::bulk(kind))];
+    Reply::Map(fixed.into_iter().chain(more).map(|(name, value)| (Reply::bulk(name), value)).collect())
+}
+
+/// A sequence of arguments as COMMAND DOCS describes them.
+fn arguments_of(items: &[Item]) -> Vec<Reply> {
+    let mut all = Vec::new();
+    let mut rest = items.iter().peekable();
+    while let Some(item) = rest.next() {
+        all.push(match item {
+            Item::Repeat => continue,
+            Item::Value(name) => argument(name, kind_of(name), Vec::new()),
+            Item::Token(token) => {
+                // A word and the value behind it are one argument with a token.
+                if let Some(Item::Value(name)) = rest.peek() {
+                    rest.next();
+                    argument(name, kind_of(name), vec![("token", Reply::bulk(*token))])
+                } else {
+                    argument(&token.to_ascii_lowercase(), "pure-token", vec![("token", Reply::bulk(*token))])
+                }
+            }
+            Item::Optional(sequences) => choice(sequences, vec![("flags", flags_of(sequences, true))]),
+            Item::OneOf(sequences) => choice(sequences, Vec::new()),
+        });
+    }
+    all
+}
+
+fn flags_of(sequences: &[Vec<Item>], optional: bool) -> Reply {
+    let repeats = sequences.iter().any(|sequence| sequence.contains(&Item::Repeat));
+    let flags = [(optional, "optional"), (repeats, "multiple")];
+    Reply::Set(flags.iter().filter(|(set, _)| *set).map(|(_, name)| Reply::status(name)).collect())
+}
+
+fn choice(sequences: &[Vec<Item>], more: Vec<(&str, Reply)>) -> Reply {
+    let block = |sequence: &[Item]| match arguments_of(sequence) {
+        mut one if one.len() == 1 => one.remove(0),
+        many => argument("block", "block", vec![("arguments", Reply::Array(many))]),
+    };
+    if let [only] = sequences {
+        let Reply::Map(mut fields) = block(only) else { unreachable!("arguments are maps") };
+        fields.extend(more.into_iter().map(|(name, value)| (Reply::bulk(name), value)));
+        return Reply::Map(fields);
+    }
+    let alternatives = Reply::Array(sequences.iter().map(|sequence| block(sequence)).collect());
+    argument("choice", "oneof", more.into_iter().chain([("arguments", alternatives)]).collect())
+}
+
+/// The type of a value, guessed from the name that the manual gives it.
+fn kind_of(name: &str) -> &'static str {
+    const INTEGERS: [&str; 22] = [
+        "seconds",
+        "milliseconds",
+        "count",
+        "numkeys",
+        "offset",
+        "start",
+        "stop",
+        "end",
+        "index",
+        "increment",
+        "decrement",
+        "cursor",
+        "limit",
+        "maxlen",
+        "rank",
+        "len",
+        "db",
+        "destination-db",
+        "client-id",
+        "numreplicas",
+        "protover",
+        "length",
+    ];
+    match name {
+        "key" | "source" | "destination" | "newkey" | "numkey" => "key",
+        "pattern" => "pattern",
+        "timeout" | "score" | "weight" | "longitude" | "latitude" | "min" | "max" => "double",
+        "unix-time-seconds" | "unix-time-milliseconds" => "unix-time",
+        _ if INTEGERS.contains(&name) => "integer",
+        _ => "string",
+    }
+}
+
+fn help(_: &mut Call) -> Outcome {
+    Ok(commands::help(
+        "COMMAND",
+        &[
+            "(no subcommand)",
+            "    Return details about all Redis commands.",
+            "COUNT",
+            "    Return the total number of commands in this Redis server.",
+            "LIST",
+            "    Return a list of all commands in this Redis server.",
+            "INFO [<command-name> ...]",
+            "    Return details about multiple Redis commands.",
+            "    If no command names are given, documentation details for all",
+            "    commands are returned.",
+            "DOCS [<command-name> ...]",
+            "    Return documentation details about multiple Redis commands.",
+            "    If no command names are given, documentation details for all",
+            "    commands are returned.",
+            "GETKEYS <full-command>",
+            "    Return the keys from a full Redis command.",
+            "GETKEYSANDFLAGS <full-command>",
+            "    Return the keys and the access flags from a full Redis command.",
+        ],
+    ))
+}
