@@ -8,11 +8,13 @@ impl Instance {
     /// nothing ever happens here without a request. O(keys with an expiry).
     pub fn next_due(&self) -> Option<Millis> {
         let blocked = self.clients.values().filter_map(|client| client.blocked.as_ref()?.deadline);
-        let expiring = self.dbs.iter().flat_map(|db| {
+        let dbs = if self.active_expire && self.expires_keys() { self.dbs.as_slice() } else { &[] };
+        let expiring = dbs.iter().flat_map(|db| {
             let names = (0..db.volatile_len()).filter_map(|index| db.volatile_at(index));
             // A key is gone once the clock is past its moment.
             names.filter_map(|name| db.slot(name)?.expires_at()).map(|at| at + Millis(1))
         });
-        blocked.chain(expiring).chain(self.next_persistence()).min()
+        let paused = self.pause.map(|pause| pause.until);
+        blocked.chain(expiring).chain(paused).chain(self.next_persistence()).min()
     }
 }

@@ -57,7 +57,7 @@ impl World {
 
 fn add_instance(digest: &mut Digest, instance: &Instance) {
     digest.debug(&(&instance.config, &instance.stats, instance.dirty, &instance.run_id, &instance.waiting));
-    digest.debug(&(&instance.watchers, &instance.pubsub));
+    digest.debug(&(&instance.watchers, &instance.pubsub, &instance.persist, &instance.pause, &instance.monitors));
     for db in &instance.dbs {
         digest.debug(&(db.len(), db.volatile_len(), db.expire_cursor));
         for (name, slot) in db.iter() {

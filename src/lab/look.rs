@@ -7,6 +7,7 @@ use crate::engine::Instance;
 use crate::engine::client::{Client, ClientId};
 use crate::engine::keyspace::{Db, Slot};
 use crate::engine::memory;
+use crate::engine::persist::Child;
 use crate::engine::value::Value;
 use crate::resp::Protocol;
 use crate::snapshot::{self, ITEMS_SHOWN, KEYS_SHOWN};
@@ -70,11 +71,22 @@ impl World {
 
     fn look_at_disk(&self, process: &Process, instance: Option<&Instance>) -> snapshot::Disk {
         let files = self.disk.files_below(&process.dir).map(|path| self.look_at_file(path, &process.dir)).collect();
+        let dir = format!("/{}", process.dir);
+        let Some(instance) = instance else { return snapshot::Disk { dir, files, ..snapshot::Disk::default() } };
+        let (config, persist) = (&instance.config, &instance.persist);
         snapshot::Disk {
-            dir: format!("/{}", process.dir),
+            dir,
             files,
-            changes_since_save: instance.map_or(0, |it| it.dirty),
-            ..snapshot::Disk::default()
+            changes_since_save: instance.dirty,
+            // A start counts as a save to LASTSAVE, but is none.
+            last_save: Some(persist.last_save).filter(|at| *at != process.started_at),
+            save_points: config.save.clone(),
+            saving: matches!(persist.child, Some(Child::Save { .. })),
+            aof_enabled: persist.aof.listens(),
+            appendfsync: config.text("appendfsync").lossy().into_owned(),
+            aof_rewriting: matches!(persist.child, Some(Child::Rewrite { .. })),
+            aof_last_fsync: Some(persist.aof.last_fsync).filter(|_| persist.aof.listens()),
+            aof_in_memory_bytes: persist.aof.buffer.len() as u64,
         }
     }
 

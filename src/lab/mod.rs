@@ -8,6 +8,8 @@
 //! There is no network yet: a request reaches its server and is answered within the same instant. Delay, loss and
 //! partitions between instances come with replication, as one more source of due moments in `World::advance`.
 
+#[cfg(test)]
+mod crash;
 pub mod database;
 mod digest;
 pub mod disk;

@@ -8,7 +8,7 @@ use super::process::Process;
 use super::world::World;
 use crate::base::{Bytes, Millis, quote};
 use crate::engine::config::{Config, file};
-use crate::engine::{Instance, Outbox, VERSION};
+use crate::engine::{Env, Instance, VERSION};
 use crate::port::Spawned;
 use crate::snapshot::{State, What};
 
@@ -89,8 +89,10 @@ impl World {
         process.next_client = 2;
         let first = self.history.last();
         say.iter().for_each(|(role, line)| self.log_as(at, *role, line));
-        self.boot(at, config);
-        self.log(at, "* Ready to accept connections tcp");
+        let booted = self.boot(at, config);
+        if booted {
+            self.log(at, "* Ready to accept connections tcp");
+        }
         if self.processes[at].logfile.is_none() {
             let lines = self.history.since(first).filter_map(|event| match &event.what {
                 What::Log { line } => Some(line.clone()),
@@ -98,7 +100,7 @@ impl World {
             });
             log.extend(lines);
         }
-        true
+        booted
     }
 
     /// Err: what redis-server prints.
@@ -129,21 +131,32 @@ impl World {
         ]
     }
 
-    /// Puts a fresh instance into the process and lets it load its data.
-    fn boot(&mut self, at: usize, config: Config) {
-        let out = Outbox::new();
-        let mut instance = Instance::new(config, self.now, &mut self.rng);
-        instance.tracing = true;
+    /// Puts an instance into the process and lets it load its data; false if it cannot.
+    fn boot(&mut self, at: usize, config: Config) -> bool {
+        let mut view = disk::From { disk: &mut self.disk, dir: "" };
+        let booted = Instance::boot(config, &mut Env { now: self.now, rng: &mut self.rng, disk: &mut view });
+        let (lines, instance) = match booted {
+            Ok((instance, lines)) => (lines, Some(instance)),
+            Err(lines) => (lines, None),
+        };
         let process = &mut self.processes[at];
-        process.instance = Some(Box::new(instance));
-        process.state = State::Running;
+        process.state = if instance.is_some() { State::Running } else { State::Failed };
+        process.instance = instance.map(|mut instance| {
+            instance.tracing = true;
+            instance.persist.pid = process.pid;
+            instance.hooks.pid = Some(process.pid);
+            instance
+        });
         process.stirred();
-        let (name, pid) = (process.name.clone(), process.pid);
-        let how = format!("redis-server {}", process.argv.join(" "));
-        self.note(&name, What::Process { pid, state: State::Running, how });
-        self.absorb(at, None, out);
+        let (name, pid, state) = (process.name.clone(), process.pid, process.state);
+        let how = match state {
+            State::Running => format!("redis-server {}", process.argv.join(" ")),
+            _ => String::from("cannot load its data"),
+        };
+        self.note(&name, What::Process { pid, state, how });
+        lines.iter().for_each(|line| self.log(at, line));
+        state == State::Running
     }
-
     // -- slots -------------------------------------------------------------------------------------------------------
 
     /// The slot that a process with this config file or port belongs into; a new one if there is none.
@@ -206,11 +219,6 @@ impl World {
     fn stamp(&self, pid: u32, role: char, text: &str) -> String {
         let marked = matches!(text.as_bytes(), [b'.' | b'-' | b'*' | b'#', b' ', ..]);
         format!("{pid}:{role} {} {}{text}", date(self.now), if marked { "" } else { "* " })
-    }
-
-    /// SIGTERM: the clean end.
-    pub(super) fn terminate(&mut self, at: usize) {
-        self.end(at, State::Stopped, "kill");
     }
 }
 

@@ -10,7 +10,7 @@ use super::history::History;
 use super::process::Process;
 use super::topology::{Cron, Topology};
 use crate::base::{Bytes, Millis, Rng};
-use crate::engine::{ClientId, Env, Input, Outbox, Output};
+use crate::engine::{ClientId, Env, Input, Instance, Outbox, Output};
 use crate::port::{ConnectionId, Incoming, Signal};
 use crate::resp::{Protocol, Reply};
 use crate::snapshot::{Event, State, What};
@@ -242,7 +242,11 @@ impl World {
             return Err(format!("kill: ({pid}) - No such process"));
         };
         match signal {
-            Signal::Term => self.terminate(at),
+            Signal::Term => {
+                // A server that cannot save stays; its log says why.
+                let out = self.with_instance(at, |instance, env, out| drop(instance.terminate(env, out)));
+                self.absorb(at, None, out);
+            }
             Signal::Kill => self.end(at, State::Crashed, "kill -9"),
         }
         Ok(())
@@ -362,13 +366,17 @@ impl World {
     // -- inside ------------------------------------------------------------------------------------------------------
 
     /// Hands one input to the instance of a running process.
-    pub(super) fn step(&mut self, at: usize, input: Input) -> Outbox {
+    fn step(&mut self, at: usize, input: Input) -> Outbox {
+        self.with_instance(at, |instance, env, out| instance.step(env, input, out))
+    }
+
+    fn with_instance(&mut self, at: usize, act: impl FnOnce(&mut Instance, &mut Env, &mut Outbox)) -> Outbox {
         let mut out = Outbox::new();
         let process = &mut self.processes[at];
         if let Some(instance) = &mut process.instance {
             // Paths that the engine hands out are full ones: its config knows the directory.
             let mut view = disk::From { disk: &mut self.disk, dir: "" };
-            instance.step(&mut Env { now: self.now, rng: &mut self.rng, disk: &mut view }, input, &mut out);
+            act(instance, &mut Env { now: self.now, rng: &mut self.rng, disk: &mut view }, &mut out);
         }
         process.stirred();
         out
@@ -377,7 +385,7 @@ impl World {
     /// Delivers what an instance said and writes it into the history. `asker` is who sent the request of this step.
     ///
     /// The engine says the changes of a command before its reply, so the changes up to a reply are that command's.
-    pub(super) fn absorb(&mut self, at: usize, asker: Option<ConnectionId>, out: Outbox) {
+    fn absorb(&mut self, at: usize, asker: Option<ConnectionId>, out: Outbox) {
         let name = self.processes[at].name.clone();
         let mut changes = Vec::new();
         let mut exits = false;
@@ -407,7 +415,7 @@ impl World {
         let told = told.or_else(|| asker.and_then(|id| self.tell_unanswered(&name, at, id)));
         self.note_changes(&name, &mut changes, told);
         if exits {
-            self.end(at, State::Stopped, "ended by itself");
+            self.end(at, State::Stopped, if asker.is_some() { "SHUTDOWN" } else { "SIGTERM" });
         }
     }
 
