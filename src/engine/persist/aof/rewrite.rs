@@ -50,17 +50,18 @@ impl Instance {
         let name = if first { format!("temp-{stem}.incr") } else { manifest.new_incr(&stem) };
         let path = path_of(&self.config, &name);
         env.disk.write(&path, b"").map_err(|error| format!("# Can't open the append-only file {name}: {error}"))?;
+        if !self.persist.aof.path.is_empty() {
+            // Redis syncs the old file only after the manifest names the new one: a loss of power in between can leave a
+            // cut file that is not the last one, with which it refuses to start (lab::crash found it). We sync before.
+            let _ = env.disk.fsync(&self.persist.aof.path);
+            self.persist.aof.last_fsync = env.now;
+        }
         if !first {
             let kept = self.write_manifest(env, &manifest);
             kept.map_err(|error| format!("# Fail to rename the temp AOF manifest file: {error}"))?;
         }
         out.push(Output::Log(format!("* Creating AOF incr file {name} on background rewrite")));
         let aof = &mut self.persist.aof;
-        if !aof.path.is_empty() {
-            // What the old file still has in the page cache must not be forgotten with it.
-            let _ = env.disk.fsync(&aof.path);
-            aof.last_fsync = env.now;
-        }
         aof.manifest = manifest;
         aof.path = path;
         (aof.incr_size, aof.synced_size) = (0, 0);
