@@ -51,3 +51,6 @@ pub fn taught_before(course: &Course) -> Vec<Vec<String>> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

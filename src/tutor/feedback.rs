@@ -176,6 +176,16 @@ fn other_db(world: &World, instance: &str, db: usize, name: &[u8]) -> Option<usi
     dbs.iter().map(|each| each.index).find(|index| *index != db && key_of(world, instance, *index, name).is_some())
 }
 
+/// The same word with a slip in it, or in other case. Ids differ in few letters and are meant to: `session:a1`, `session:b2`.
+fn spelled_alike(a: &str, b: &str) -> bool {
+    let (a, b) = (a.to_lowercase(), b.to_lowercase());
+    let id = |name: &str| {
+        name.rsplit_once(':').map_or((String::new(), name.to_owned()), |(a, b)| (a.to_owned(), b.to_owned()))
+    };
+    let ((space_a, id_a), (space_b, id_b)) = (id(&a), id(&b));
+    a == b || !(space_a == space_b && id_a.len().min(id_b.len()) <= 3) && distance(&a, &b) <= 2.min(b.len() / 3)
+}
+
 /// Was it changed since the exercise began?
 fn wrote(events: &[Event], name: &Bytes) -> bool {
     events.iter().any(|event| matches!(&event.what, What::Key { key, .. } if key == name))

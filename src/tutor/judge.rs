@@ -2,7 +2,7 @@
 
 use super::{Effect, Feedback, Response, Session, Tone, View, feedback};
 use crate::check::{Act, Answer, Probe, Verdict};
-use crate::lesson::{Inline, Question, Truth, When, prose};
+use crate::lesson::{Inline, Question, Truth, When, plain_text, prose};
 
 impl Session {
     fn view(&self) -> View<'_> {
@@ -65,10 +65,10 @@ impl Session {
         let state = &self.exercises[self.current];
         for (index, broken) in self.progress[self.current].broken.iter().enumerate() {
             if let Some(line) = broken {
-                let mut say: Vec<Inline> = prose::inlines(&format!("{line} broke a goal that holds all the time: "));
-                say.extend(exercise.goals[index].say.iter().cloned());
-                say.extend(prose::inlines("`:undo` takes it back."));
-                space_between(&mut say);
+                let goal = plain_text(&exercise.goals[index].say);
+                let say = prose::inlines(&format!(
+                    "{line} broke a goal that holds all the time: {goal} `:undo` takes it back."
+                ));
                 // The author may know this way of breaking it, and say why it is one.
                 let known =
                     feedback::of(exercise, &self.view(), verdicts, None).filter(|told| told.tone == Tone::Wrong);
@@ -120,18 +120,6 @@ impl Session {
         state.said = Some(answer.said.clone());
         state.right = Some(answer.right);
         Some((answer, say))
-    }
-}
-
-fn space_between(say: &mut [Inline]) {
-    if let [.., before, last] = say
-        && !before.text.ends_with(' ')
-    {
-        last.text.insert(0, ' ');
-        if last.code {
-            last.text = last.text.trim_start().to_owned();
-            before.text.push(' ');
-        }
     }
 }
 
