@@ -163,11 +163,13 @@ fn near(look: &Look, probe: &dyn Probe) -> Option<String> {
     if let Some(other) = elsewhere {
         return Some(format!("`{key}` is on `{}` (port {}), not on `{instance}`.", other.name, other.port));
     }
-    let spelled =
-        instance_of(world, instance)?.dbs.iter().find(|each| each.index == *db)?.keys.iter().find(|each| {
-            let (a, b) = (each.name.lossy().to_lowercase(), name.lossy().to_lowercase());
-            wrote(probe.events(), &each.name) && distance(&a, &b) <= if b.len() > 5 { 2 } else { 1 }
-        })?;
+    let spelled = instance_of(world, instance)?
+        .dbs
+        .iter()
+        .find(|each| each.index == *db)?
+        .keys
+        .iter()
+        .find(|each| wrote(probe.events(), &each.name) && spelled_alike(&each.name.lossy(), &name.lossy()))?;
     Some(format!("There is a key `{}`. The one asked for is `{key}`.", quote::word_of(&spelled.name)))
 }
 
