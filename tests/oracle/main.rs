@@ -6,5 +6,6 @@
 
 mod differential;
 mod generate;
+mod persist;
 mod recordings;
 mod servers;

@@ -1,7 +1,7 @@
 //! The two servers that are compared: an engine in this process, and a redis-server on a free loopback port.
 
 use redlab::base::{Bytes, Millis, Rng};
-use redlab::engine::config::Config;
+use redlab::engine::config::{Config, file};
 use redlab::engine::disk::MemoryDisk;
 use redlab::engine::{ClientId, Env, Input, Instance, Output};
 use redlab::resp::decode::Replies;
@@ -9,6 +9,7 @@ use redlab::resp::{Protocol, Reply, encode};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -31,6 +32,32 @@ impl Engine {
         let mut rng = Rng::new(seed);
         let instance = Instance::new(Config::default(), now(), &mut rng);
         Engine { instance, rng, disk: MemoryDisk::default(), connections: BTreeMap::new(), out: Vec::new() }
+    }
+
+    /// Starts on what is on `disk`; with the lines that it logs. Err: it does not start.
+    pub fn boot(config: &str, mut disk: MemoryDisk) -> Result<(Engine, Vec<String>), Vec<String>> {
+        let mut rng = Rng::new(1);
+        let config = file::from_text(config.as_bytes())?;
+        let mut env = Env { now: now(), rng: &mut rng, disk: &mut disk };
+        let (instance, log) = Instance::boot(config, &mut env)?;
+        let (connections, out) = (BTreeMap::new(), Vec::new());
+        Ok((Engine { instance: *instance, rng, disk, connections, out }, log))
+    }
+
+    pub fn disk(&self) -> &MemoryDisk {
+        &self.disk
+    }
+
+    /// Lets whatever works in the background come to its end.
+    pub fn settle(&mut self) {
+        for _ in 0..100 {
+            std::thread::sleep(Duration::from_millis(10));
+            self.step(Input::Tick);
+            if self.instance.persist.child.is_none() {
+                return;
+            }
+        }
+        panic!("a background process does not end");
     }
 
     fn step(&mut self, input: Input) {
@@ -77,17 +104,22 @@ pub struct Redis {
     process: Child,
     port: u16,
     connections: BTreeMap<String, (TcpStream, Replies)>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Redis {
     /// None, with a line that says so, where redis-server is not installed.
     pub fn start() -> Option<Redis> {
-        let dir = tempfile::tempdir().expect("a temporary folder");
+        Redis::start_in(tempfile::tempdir().expect("a temporary folder"), &["--save", ""])
+    }
+
+    /// On the files in `dir`, which is removed in the end.
+    pub fn start_in(dir: tempfile::TempDir, options: &[&str]) -> Option<Redis> {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
         let process = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--save", "", "--dir"])
+            .args(["--port", &port.to_string(), "--dir"])
             .arg(dir.path())
+            .args(options)
             .stdout(Stdio::null())
             .spawn();
         let Ok(process) = process else {
@@ -96,9 +128,14 @@ impl Redis {
             eprintln!("SKIPPED: redis-server is not installed");
             return None;
         };
-        let mut redis = Redis { process, port, connections: BTreeMap::new(), _dir: dir };
+        let mut redis = Redis { process, port, connections: BTreeMap::new(), dir };
+        let ready = |redis: &mut Redis| {
+            // While it loads its data it answers, but with an error.
+            let open = TcpStream::connect(("127.0.0.1", port)).is_ok();
+            open && !redis.request("", &[Bytes::from("PING")]).is_error()
+        };
         for _ in 0..200 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            if ready(&mut redis) {
                 break;
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -106,6 +143,36 @@ impl Redis {
         assert_eq!(redis.request("", &[Bytes::from("PING")]), Reply::status("PONG"), "redis-server on port {port}");
         Some(redis)
     }
+
+    /// What it has on disk.
+    pub fn disk(&self) -> MemoryDisk {
+        let mut disk = MemoryDisk::default();
+        read_dir(self.dir.path(), "", &mut disk);
+        disk
+    }
+}
+
+fn read_dir(dir: &Path, prefix: &str, disk: &mut MemoryDisk) {
+    for entry in std::fs::read_dir(dir).expect("the folder is there") {
+        let entry = entry.expect("it can be read");
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            read_dir(&entry.path(), &format!("{name}/"), disk);
+        } else if let Ok(bytes) = std::fs::read(entry.path()) {
+            disk.files.insert(name, bytes);
+        }
+    }
+}
+
+/// The files of `disk` in a new folder of the real one.
+pub fn real_dir(disk: &MemoryDisk) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for (name, bytes) in &disk.files {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("it is below the folder")).expect("a new folder");
+        std::fs::write(path, bytes).expect("there is room");
+    }
+    dir
 }
 
 impl Server for Redis {
