@@ -274,3 +274,84 @@ fn without_a_terminal_the_same_lab_speaks_in_lines() {
     }
     assert!(!text.contains('\x1b') && !text.contains('─'), "{text}");
 }
+
+/// The screen as SVG: a row of text per run of one style, each pinned to its columns.
+fn svg(screen: &vt100::Screen) -> String {
+    const WIDE: f32 = 8.4;
+    const HIGH: f32 = 19.0;
+    let (rows, columns) = screen.size();
+    let (width, height) = (f32::from(columns) * WIDE + 24.0, f32::from(rows) * HIGH + 24.0);
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+         font-family=\"ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace\" font-size=\"14\">\n\
+         <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#16181d\"/>\n"
+    );
+    for row in 0..rows {
+        let mut column = 0;
+        while column < columns {
+            let start = column;
+            let style = ink(screen, row, start);
+            let mut text = String::new();
+            while column < columns && ink(screen, row, column) == style {
+                let contents = screen.cell(row, column).map(|cell| cell.contents()).unwrap_or_default();
+                text.push_str(if contents.is_empty() { " " } else { &contents });
+                column += 1;
+            }
+            if text.trim().is_empty() {
+                continue;
+            }
+            let (x, y) = (12.0 + f32::from(start) * WIDE, 12.0 + f32::from(row) * HIGH + 14.0);
+            let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace(' ', "\u{a0}");
+            let (fill, bold) = style;
+            let weight = if bold { " font-weight=\"bold\"" } else { "" };
+            let length = f32::from(column - start) * WIDE;
+            out.push_str(&format!(
+                "<text x=\"{x:.1}\" y=\"{y:.1}\" fill=\"{fill}\"{weight} textLength=\"{length:.1}\" lengthAdjust=\"spacingAndGlyphs\">{text}</text>\n"
+            ));
+        }
+    }
+    let (row, column) = screen.cursor_position();
+    let (x, y) = (12.0 + f32::from(column) * WIDE, 12.0 + f32::from(row) * HIGH);
+    out.push_str(&format!(
+        "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{WIDE}\" height=\"{HIGH}\" fill=\"#d4d7dd\" opacity=\"0.8\"/>\n"
+    ));
+    out.push_str("</svg>\n");
+    out
+}
+
+/// Colour and weight of a cell, on a dark ground.
+fn ink(screen: &vt100::Screen, row: u16, column: u16) -> (&'static str, bool) {
+    let Some(cell) = screen.cell(row, column) else { return ("#d4d7dd", false) };
+    let colour = match cell.fgcolor() {
+        vt100::Color::Idx(2 | 10) => "#8fc77c",
+        vt100::Color::Idx(6 | 14) => "#5fc4c9",
+        vt100::Color::Idx(1 | 9) => "#f07178",
+        vt100::Color::Idx(4 | 12) => "#82aaff",
+        vt100::Color::Idx(5 | 13) => "#d6a4f5",
+        vt100::Color::Idx(8) => "#5c6370",
+        _ if cell.dim() => "#9aa0ab",
+        _ => "#d4d7dd",
+    };
+    (colour, cell.bold())
+}
+
+/// The README's picture. `REDLAB_PICTURE=assets/lab.svg cargo test --test terminal picture` draws it anew.
+#[test]
+fn the_picture_of_the_readme_is_made_from_the_program() {
+    let home = home();
+    let mut lab = Lab::start(home.path(), (118, 34), &["learn", "1.2"], &[]);
+    lab.shows("Exercise 1 of");
+    lab.press("SET session:a1 alice EX 1800\r");
+    lab.shows("Done:");
+    lab.press("SET session:b2 bob EX 40\r");
+    lab.press("HSET cart:42 tea 1 mug 2\r");
+    lab.shows("(integer) 2");
+    lab.press("TTL session:a1\r");
+    lab.shows("(integer) 1");
+    lab.shows("0:3");
+    let picture = svg(lab.screen.screen());
+    assert!(picture.contains("session:b2") && picture.contains("Terminal"));
+    if let Some(path) = std::env::var_os("REDLAB_PICTURE") {
+        std::fs::write(path, picture).expect("the picture can be written");
+    }
+}

@@ -5,6 +5,7 @@
 //! more before it is drawn.
 
 use crate::console::line::escaped;
+use crate::console::{self, Class};
 use ratatui::buffer::Buffer;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
@@ -122,6 +123,14 @@ pub fn wrap_behind(
             row
         })
         .collect()
+}
+
+/// A line of a terminal as rows: what the lab says wraps between words, what a server or a person typed folds at the margin.
+pub fn printed(line: &console::Line, style: impl Fn(Class) -> Style, columns: usize) -> Vec<Line<'static>> {
+    let spans: Vec<Span<'static>> =
+        line.0.iter().map(|span| Span::styled(span.text.clone(), style(span.class))).collect();
+    let lab = line.0.iter().any(|span| matches!(span.class, Class::Note | Class::Good | Class::Bad | Class::Title));
+    if lab { wrap(&spans, columns) } else { fold(&spans, columns) }
 }
 
 #[derive(Default)]

@@ -8,13 +8,13 @@ use super::lists;
 use super::message::{Effect, Message};
 use super::model::{Focus, List, Mark, Model, Overlay, Scene};
 use super::prose;
-use super::text::fold;
+use super::text::printed;
 use super::theme::{Kind, Theme};
 use super::typing;
 use crate::check::Shown;
 use crate::console::{Class, Line};
 use crate::tutor;
-use ratatui::text::Span;
+use ratatui::style::Style;
 
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     match message {
@@ -301,7 +301,7 @@ pub const PASTE_LINES_MAX: usize = 1000;
 // -- what lies over the screen -------------------------------------------------------------------
 
 fn reading(model: &mut Model, action: Action) -> Vec<Effect> {
-    let page = i64::from(model.size.1).saturating_sub(8).max(1);
+    let page = reading_size(model.size).1 as i64;
     let step = match action {
         Action::Up => -1,
         Action::Down => 1,
@@ -314,11 +314,25 @@ fn reading(model: &mut Model, action: Action) -> Vec<Effect> {
             return Vec::new();
         }
     };
-    if let Some(Overlay::Reading { top, lines, .. }) = &mut model.overlay {
-        *top = shifted(*top, step, lines.len().saturating_sub(1));
-    }
+    scroll_reading(model, step);
     Vec::new()
 }
+
+/// Scrolls the text that lies over the screen; false if there is none.
+fn scroll_reading(model: &mut Model, step: i64) -> bool {
+    let (columns, rows) = reading_size(model.size);
+    let Some(Overlay::Reading { top, lines, .. }) = &mut model.overlay else { return false };
+    let all: usize = lines.iter().map(|line| rows_of(line, columns)).sum();
+    *top = shifted(*top, step, all.saturating_sub(rows));
+    true
+}
+
+/// Columns and rows of text that lies over a screen of this size.
+pub fn reading_size((columns, rows): (u16, u16)) -> (usize, usize) {
+    (usize::from(columns.min(READING_COLUMNS)).saturating_sub(4), usize::from(rows).saturating_sub(7).max(1))
+}
+
+pub const READING_COLUMNS: u16 = 92;
 
 fn editing(model: &mut Model, key: Key, action: Option<Action>) -> Vec<Effect> {
     let rows = usize::from(areas(model).terminals.first().map_or(10, |(_, rect)| rect.height)).saturating_sub(1);
@@ -495,14 +509,12 @@ fn scroll_terminal(model: &mut Model, up: bool) {
 
 /// How many rows a line takes at `columns`.
 pub fn rows_of(line: &Line, columns: usize) -> usize {
-    let spans: Vec<Span<'static>> = line.0.iter().map(|span| Span::raw(span.text.clone())).collect();
-    fold(&spans, columns).len()
+    printed(line, |_| Style::default(), columns).len()
 }
 
 fn wheel(model: &mut Model, column: u16, row: u16, up: bool) -> Vec<Effect> {
     let step = if up { -3 } else { 3 };
-    if let Some(Overlay::Reading { top, lines, .. }) = &mut model.overlay {
-        *top = shifted(*top, step, lines.len().saturating_sub(1));
+    if scroll_reading(model, step) {
         return Vec::new();
     }
     match layout::pane_at(&areas(model), column, row).filter(|_| model.overlay.is_none()) {

@@ -165,7 +165,8 @@ fn settings(disk: &Disk) -> String {
 fn saves(model: &Model, disk: &Disk) -> Option<String> {
     let mut words = Vec::new();
     if disk.changes_since_save > 0 {
-        words.push(format!("{} changes since the last RDB", disk.changes_since_save));
+        let n = disk.changes_since_save;
+        words.push(format!("{n} change{} since the last RDB", if n == 1 { "" } else { "s" }));
     }
     if let Some(at) = disk.last_save.filter(|at| at.0 > 0 && disk.files.iter().any(|file| file.path.ends_with(".rdb")))
     {

@@ -2,8 +2,9 @@
 
 use super::super::lists::{Choice, Item, items};
 use super::super::model::{List, Model, Overlay};
-use super::super::text::{cut, fit, fold, width};
+use super::super::text::{cut, fit, printed, width};
 use super::super::theme::Role;
+use super::super::update::{READING_COLUMNS, reading_size};
 use super::{cursor, put, titled};
 use crate::console;
 use ratatui::Frame;
@@ -104,18 +105,16 @@ fn row(model: &Model, item: &Item, selected: bool, left: usize, columns: usize) 
 }
 
 fn reading(model: &Model, frame: &mut Frame, title: &str, lines: &[console::Line], top: usize) {
-    let area = middle(frame, 92, lines.len() as u16 + 4);
+    let columns = reading_size(model.size).0;
+    let all: Vec<Line<'static>> =
+        lines.iter().flat_map(|line| printed(line, |class| model.theme.class(class), columns)).collect();
+    let area = middle(frame, READING_COLUMNS, all.len() as u16 + 3);
     let rows = usize::from(area.height).saturating_sub(3);
-    let below = lines.len().saturating_sub(top + rows);
+    let top = top.min(all.len().saturating_sub(rows));
+    let below = all.len().saturating_sub(top + rows);
     let notes = if below > 0 { format!("{} {below} more", model.theme.symbols.more) } else { "Esc closes".to_owned() };
     let inner = framed(model, frame, area, &super::super::text::clean(title), &notes);
-    let columns = usize::from(inner.width);
-    let folded = lines.iter().skip(top).take(rows).flat_map(|line| {
-        let spans: Vec<Span<'static>> =
-            line.0.iter().map(|span| Span::styled(span.text.clone(), model.theme.class(span.class))).collect();
-        fold(&spans, columns)
-    });
-    for (y, line) in (inner.top() + 1..inner.bottom()).zip(folded) {
+    for (y, line) in (inner.top() + 1..inner.bottom()).zip(all.into_iter().skip(top)) {
         put(frame, inner.x, y, inner.width, line);
     }
 }

@@ -1,11 +1,10 @@
 //! A terminal: what it printed, its prompt, the line being typed with its grey continuation.
 
 use super::super::model::{Focus, Model};
-use super::super::text::{clean, fold, width};
+use super::super::text::{clean, fold, printed, width};
 use super::super::theme::Role;
 use super::super::typing;
 use super::{cursor, put, titled};
-use crate::console;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -32,8 +31,7 @@ pub fn view(model: &Model, index: usize, alone: bool, frame: &mut Frame, area: R
         if seen.len() >= rows + shell.up {
             break;
         }
-        let spans: Vec<Span<'static>> = line.0.iter().map(|span| span_of(model, span)).collect();
-        seen.extend(fold(&spans, columns).into_iter().rev());
+        seen.extend(printed(line, |class| model.theme.class(class), columns).into_iter().rev());
     }
     let up = shell.up.min(seen.len().saturating_sub(rows));
     let shown: Vec<Line> = seen.into_iter().skip(up).take(rows).collect();
@@ -45,10 +43,6 @@ pub fn view(model: &Model, index: usize, alone: bool, frame: &mut Frame, area: R
         let row = count - 1 - (from_end - up);
         cursor(frame, inner.x + 1 + at.0 as u16, inner.y + row as u16);
     }
-}
-
-fn span_of(model: &Model, span: &console::Span) -> Span<'static> {
-    Span::styled(span.text.clone(), model.theme.class(span.class))
 }
 
 /// The names of all terminals, this one's bold; alone, just what it is.
