@@ -47,6 +47,8 @@ pub struct Call<'a> {
     pub protocol: Protocol,
     /// Inside EXEC or a script, where nobody can wait.
     pub may_block: bool,
+    /// CLIENT NO-TOUCH: reads leave no mark on access times.
+    pub no_touch: bool,
     /// A blocked client's request, run once more.
     pub again: bool,
     /// Arguments that MONITOR and SLOWLOG must not show, as bits.
@@ -156,6 +158,9 @@ impl<'a> Call<'a> {
 
     fn touch_access(&mut self, position: usize) -> &mut Slot {
         let slot = self.server.dbs[self.db].at_mut(position);
+        if self.no_touch && self.command.name != "TOUCH" {
+            return slot;
+        }
         slot.access = evict::accessed(&self.server.config, slot.access, self.now, self.rng);
         slot
     }
@@ -327,6 +332,7 @@ impl<'a> Call<'a> {
             db: 0,
             protocol: self.protocol,
             may_block: false,
+            no_touch: self.no_touch,
             again: false,
             redacted: 0,
             pretended_us: 0,

@@ -69,7 +69,7 @@ impl Instance {
             }
             return Reply::QUEUED;
         }
-        let (db, protocol) = (client.db, client.protocol);
+        let (db, protocol, no_touch) = (client.db, client.protocol, client.no_touch);
         let mut call = Call {
             args,
             command: entry.command,
@@ -83,6 +83,7 @@ impl Instance {
             db,
             protocol,
             may_block: true,
+            no_touch,
             again: false,
             redacted: 0,
             pretended_us: 0,
@@ -353,6 +354,7 @@ impl Instance {
             db: blocked.db,
             protocol,
             may_block: true,
+            no_touch: false,
             again: true,
             redacted: 0,
             pretended_us: 0,

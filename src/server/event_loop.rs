@@ -65,6 +65,14 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut dyn FnMut(usize
     Ok(())
 }
 
+/// How large a request of this client may be.
+fn limits_of(node: &Node, id: ClientId) -> decode::Limits {
+    let config = &node.instance.config;
+    let unauthenticated =
+        !config.requirepass.is_empty() && node.instance.clients.get(&id).is_none_or(|client| !client.authenticated);
+    decode::Limits { bulk_len: config.proto_max_bulk_len, unauthenticated }
+}
+
 fn wall_clock() -> Millis {
     Millis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
 }
@@ -169,7 +177,8 @@ impl Server {
         while let Some(connection) = self.connections.get_mut(&token)
             && !connection.closing
         {
-            match connection.requests.next(decode::Limits::default()) {
+            let limits = self.nodes[index].as_ref().map_or_else(decode::Limits::default, |node| limits_of(node, id));
+            match connection.requests.next(limits) {
                 Ok(Some(args)) => self.step(index, now, Input::Request(id, args), log),
                 Ok(None) => break,
                 Err(error) => {

@@ -15,13 +15,17 @@ pub use listen::{ListenError, Listener};
 use crate::base::{Millis, Rng};
 use crate::engine::Instance;
 use crate::engine::config::Config;
+use crate::engine::hooks::Hooks;
 use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The origin of the stopwatch: any moment will do.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Serves one instance as `args` (those of redis-server) say, until SIGTERM, SIGINT or SHUTDOWN ends it.
 pub fn run(args: &[String]) -> ExitCode {
@@ -50,7 +54,13 @@ fn start(args: &[String]) -> Result<(), String> {
     let now = Millis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64));
     let listener = Listener::tcp(IpAddr::V4(Ipv4Addr::LOCALHOST), config.port).map_err(|error| error.to_string())?;
     let port = listener.port().unwrap_or(config.port);
-    let instance = Instance::new(config, now, &mut rng);
+    let mut instance = Instance::new(config, now, &mut rng);
+    instance.hooks = Hooks {
+        stopwatch: Some(|| START.elapsed().as_micros() as u64),
+        sleep: Some(|micros| std::thread::sleep(Duration::from_micros(micros))),
+        rss: None,
+        pid: Some(std::process::id()),
+    };
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(|error| error.to_string())?;

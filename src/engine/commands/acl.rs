@@ -147,8 +147,8 @@ fn users(_: &mut Call) -> Outcome {
 
 /// The password as the rules show it: never itself, only its SHA-256.
 fn secret(call: &Call) -> Option<String> {
-    let password = &call.server.config.requirepass;
-    (!password.is_empty()).then(|| crate::base::sha::sha256_hex(password.as_bytes()))
+    let password = call.server.config.text("requirepass");
+    (!password.is_empty()).then(|| crate::base::sha::sha256_hex(&password))
 }
 
 fn list(call: &mut Call) -> Outcome {

@@ -93,8 +93,9 @@ fn auth(call: &mut Call) -> Outcome {
 
 /// Until ACL users exist there is one user, `default`, whose password is requirepass; without one any password will do.
 fn log_in(call: &mut Call, user: &[u8], password: &[u8]) -> Result<(), Refusal> {
-    let wanted = &call.server.config.requirepass;
-    if user != b"default" || !wanted.is_empty() && wanted.as_bytes() != password {
+    // As bytes: a password need not be text.
+    let wanted = call.server.config.text("requirepass");
+    if user != b"default" || !wanted.is_empty() && *wanted != *password {
         call.server.stats.auth_failures += 1;
         return Err(refusal::WRONGPASS);
     }

@@ -4,7 +4,7 @@ use crate::base::{Bytes, glob};
 use crate::engine::Call;
 use crate::engine::command::{self, Flags, Group, Keys};
 use crate::engine::command::{Command, LOADING, Outcome, STALE};
-use crate::engine::commands::{self, Entry};
+use crate::engine::commands::{self, Entry, key_flags};
 use crate::engine::refusal::{self, Refusal};
 use crate::engine::syntax::{self, Item};
 use crate::resp::Reply;
@@ -101,7 +101,7 @@ pub const COMMANDS: &[Command] = &[Command {
 }];
 
 /// Flags that clients may see, in the order in which COMMAND INFO lists them.
-const FLAGS: [(Flags, &str); 18] = [
+const FLAGS: [(Flags, &str); 17] = [
     (command::WRITE, "write"),
     (command::READONLY, "readonly"),
     (command::DENYOOM, "denyoom"),
@@ -119,7 +119,6 @@ const FLAGS: [(Flags, &str); 18] = [
     (command::NO_MANDATORY_KEYS, "no_mandatory_keys"),
     (command::NO_ASYNC_LOADING, "no_async_loading"),
     (command::NO_MULTI, "no_multi"),
-    (command::MOVABLEKEYS, "movablekeys"),
 ];
 
 /// The categories of ACL rules, in the order in which Redis lists them.
@@ -203,13 +202,16 @@ fn legacy_range(keys: Keys) -> [i64; 3] {
 fn info_of(entry: &Entry) -> Reply {
     let command = entry.command;
     let flags = FLAGS.iter().filter(|(flag, _)| command.flags.has(*flag)).map(|(_, name)| Reply::status(name));
+    let movable =
+        command.flags.has(command::MOVABLEKEYS) || matches!(command.keys, Keys::Found(_) | Keys::Counted { .. });
+    let movable = movable.then(|| Reply::status("movablekeys"));
     let busy = command.flags.has(command::ALLOW_BUSY).then(|| Reply::status("allow_busy"));
     let [first, last, step] = legacy_range(command.keys);
     let subs = entry.index + 1..=entry.index + command.sub.len();
     Reply::Array(vec![
         Reply::bulk(command.full_name()),
         Reply::Int(i64::from(entry.arity)),
-        Reply::Set(flags.chain(busy).collect()),
+        Reply::Set(flags.chain(movable).chain(busy).collect()),
         Reply::Int(first),
         Reply::Int(last),
         Reply::Int(step),
@@ -220,13 +222,9 @@ fn info_of(entry: &Entry) -> Reply {
     ])
 }
 
-/// What a command does with its keys, as far as its flags tell.
-fn key_flags(command: &Command) -> Vec<&'static str> {
-    match (command.flags.has(command::WRITE), command.flags.has(command::READONLY)) {
-        (true, _) => vec!["RW", "access", "update"],
-        (_, true) => vec!["RO", "access"],
-        _ => vec!["RO"],
-    }
+/// `RW access update` as a set of flags.
+fn flag_set(flags: &'static str) -> Reply {
+    Reply::Set(flags.split(' ').map(Reply::status).collect())
 }
 
 fn key_specs(command: &Command) -> Vec<Reply> {
@@ -238,26 +236,33 @@ fn key_specs(command: &Command) -> Vec<Reply> {
         let spec = map(vec![("lastkey", Reply::Int(last)), ("keystep", Reply::Int(step)), ("limit", Reply::Int(0))]);
         map(vec![("type", Reply::bulk("range")), ("spec", spec)])
     };
-    let spec = |begin: Reply, find: Reply| {
-        let flags = key_flags(command).into_iter().map(Reply::status).collect();
-        map(vec![("flags", Reply::Set(flags)), ("begin_search", begin), ("find_keys", find)])
+    let flags = key_flags::of(command);
+    let spec = |group: usize, begin: Reply, find: Reply| {
+        let flags = flag_set(flags[group.min(flags.len() - 1)]);
+        map(vec![("flags", flags), ("begin_search", begin), ("find_keys", find)])
     };
     match command.keys {
         Keys::None => Vec::new(),
+        // The first key and the others are used differently: RENAME, SDIFFSTORE.
+        Keys::Range { first, last, step } if flags.len() == 2 => {
+            let rest = if last < 0 { last } else { last - first - 1 };
+            let others = spec(1, at(i64::from(first) + 1), range(rest.into(), step.into()));
+            vec![spec(0, at(first.into()), range(0, 1)), others]
+        }
         Keys::Range { first, last, step } => {
             let last = if last < 0 { last } else { last - first };
-            vec![spec(at(first.into()), range(last.into(), step.into()))]
+            vec![spec(0, at(first.into()), range(last.into(), step.into()))]
         }
         Keys::Counted { count, dest } => {
             let counted =
                 map(vec![("keynumidx", Reply::Int(0)), ("firstkey", Reply::Int(1)), ("keystep", Reply::Int(1))]);
             let counted = map(vec![("type", Reply::bulk("keynum")), ("spec", counted)]);
-            let first = dest.map(|dest| spec(at(dest as i64), range(0, 1)));
-            first.into_iter().chain([spec(at(count as i64), counted)]).collect()
+            let first = dest.map(|dest| spec(0, at(dest as i64), range(0, 1)));
+            first.into_iter().chain([spec(1, at(count as i64), counted)]).collect()
         }
         Keys::Found(_) => {
             let unknown = || map(vec![("type", Reply::bulk("unknown")), ("spec", map(Vec::new()))]);
-            vec![spec(unknown(), unknown())]
+            vec![spec(0, unknown(), unknown())]
         }
     }
 }
@@ -341,11 +346,16 @@ fn getkeys(call: &mut Call) -> Outcome {
 
 fn getkeysandflags(call: &mut Call) -> Outcome {
     let (command, keys) = keys_of(call)?;
-    let pair = |key: &Bytes| {
-        let flags = key_flags(command).into_iter().map(Reply::status).collect();
-        Reply::Array(vec![Reply::Bulk(key.clone()), Reply::Set(flags)])
+    let mut flags = key_flags::of(command);
+    if command.name == "SET" {
+        // Without GET the old value is not looked at.
+        let reads = call.args[2..].iter().skip(3).any(|word| word.eq_ignore_ascii_case(b"GET"));
+        flags = if reads { &["RW access update"] } else { &["OW update"] };
+    }
+    let pair = |(index, key): (usize, &Bytes)| {
+        Reply::Array(vec![Reply::Bulk(key.clone()), flag_set(flags[index.min(flags.len() - 1)])])
     };
-    Ok(Reply::Array(keys.into_iter().map(pair).collect()))
+    Ok(Reply::Array(keys.into_iter().enumerate().map(pair).collect()))
 }
 
 fn docs(call: &mut Call) -> Outcome {

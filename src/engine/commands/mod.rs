@@ -31,6 +31,7 @@ pub mod acl;
 pub mod debug;
 pub mod info;
 pub mod introspect;
+pub mod key_flags;
 pub mod memory;
 pub mod module;
 pub mod server;
