@@ -29,6 +29,8 @@ pub struct Blocked {
 pub struct Waiting {
     queues: BTreeMap<(usize, Bytes), VecDeque<ClientId>>,
     ready: VecDeque<(usize, Bytes)>,
+    /// Clients whose wait has ended and that may have sent more meanwhile.
+    pub resumed: VecDeque<ClientId>,
 }
 
 impl Waiting {

@@ -1,7 +1,7 @@
 //! From a request to its reply: look up, refuse or queue, perform, propagate, serve those who waited.
 
 use super::call::{Call, Propagate};
-use super::client::{ClientId, ReplyMode};
+use super::client::{Client, ClientId, ReplyMode};
 use super::command::{self, Command, Outcome};
 use super::commands::{self, Entry};
 use super::refusal::{self, Refusal};
@@ -312,20 +312,36 @@ impl Instance {
     fn after_step(&mut self, env: &mut Env, out: &mut Outbox) {
         if self.pause.is_some_and(|pause| pause.until <= env.now) {
             self.pause = None;
-            self.resume_postponed(env, out);
+            self.resume_postponed();
         }
-        for (id, reply) in std::mem::take(&mut self.woken) {
-            self.end_wait(env, id, reply, out);
-        }
-        while let Some((db, key)) = self.waiting.next_ready() {
-            for id in self.waiting.queue(db, &key) {
-                self.retry(env, id, &key, out);
-            }
-        }
+        while self.serve_waiting(env, out) {}
         if self.persist.aof.listens() && !self.persist.loading {
             self.append_propagated(env, out);
         }
         self.propagated.clear();
+    }
+
+    /// One thing that the last request brought about; false if there is nothing left to do. As in Redis all who wait for
+    /// a key are served before one of them goes on with what it sent meanwhile.
+    fn serve_waiting(&mut self, env: &mut Env, out: &mut Outbox) -> bool {
+        if !self.woken.is_empty() {
+            for (id, reply) in std::mem::take(&mut self.woken) {
+                self.end_wait(id, reply, out);
+            }
+        } else if let Some((db, key)) = self.waiting.next_ready() {
+            for id in self.waiting.queue(db, &key) {
+                self.retry(env, id, &key, out);
+            }
+        } else if let Some(id) = self.waiting.resumed.pop_front() {
+            let client = self.clients.get_mut(&id).filter(|client| client.blocked.is_none() && !client.postponed);
+            if let Some(args) = client.and_then(|client| client.waiting.pop_front()) {
+                self.waiting.resumed.push_front(id);
+                self.carry_out(env, id, &args, out);
+            }
+        } else {
+            return false;
+        }
+        true
     }
 
     /// Runs the request of a blocked client again, now that `key` has changed.
@@ -366,7 +382,7 @@ impl Instance {
             self.unblock(id);
             self.say(id, reply, out);
             self.flush_invalidations(out);
-            self.run_waiting(env, id, out);
+            self.waiting.resumed.push_back(id);
         }
         self.current = None;
     }
@@ -378,25 +394,14 @@ impl Instance {
         }
     }
 
-    /// Requests that a client sent while it was blocked.
-    fn run_waiting(&mut self, env: &mut Env, id: ClientId, out: &mut Outbox) {
-        while let Some(client) = self.clients.get_mut(&id)
-            && client.blocked.is_none()
-            && !client.postponed
-            && let Some(args) = client.waiting.pop_front()
-        {
-            self.carry_out(env, id, &args, out);
-        }
-    }
-
     /// Lets everybody go on whom a pause held back.
-    fn resume_postponed(&mut self, env: &mut Env, out: &mut Outbox) {
+    fn resume_postponed(&mut self) {
         let held: Vec<ClientId> =
             self.clients.values().filter(|client| client.postponed).map(|client| client.id).collect();
         for id in held {
             if let Some(client) = self.clients.get_mut(&id) {
                 client.postponed = false;
-                self.run_waiting(env, id, out);
+                self.waiting.resumed.push_back(id);
             }
         }
     }
@@ -441,15 +446,15 @@ impl Instance {
 
     /// What serverCron does.
     pub(super) fn tick(&mut self, env: &mut Env, out: &mut Outbox) {
-        let late: Vec<ClientId> = self
-            .clients
-            .values()
-            .filter(|client| client.blocked.as_ref().is_some_and(|b| b.deadline.is_some_and(|at| at <= env.now)))
-            .map(|client| client.id)
-            .collect();
-        for id in late {
-            let reply = self.clients[&id].blocked.as_ref().expect("filtered").timeout_reply.clone();
-            self.end_wait(env, id, reply, out);
+        let deadline = |client: &Client| client.blocked.as_ref().and_then(|blocked| blocked.deadline);
+        let late = self.clients.values().filter_map(|client| Some((deadline(client)?, client.id)));
+        let mut late: Vec<_> = late.filter(|(at, _)| *at <= env.now).collect();
+        late.sort();
+        for (_, id) in late {
+            if let Some(blocked) = self.clients.get(&id).and_then(|client| client.blocked.as_ref()) {
+                let reply = blocked.timeout_reply.clone();
+                self.end_wait(id, reply, out);
+            }
         }
         if self.active_expire && self.expires_keys() {
             self.expire_cycle(env.now, out);
@@ -459,15 +464,15 @@ impl Instance {
         self.tick_persistence(env, out);
     }
 
-    /// Answers a blocked client with `reply` and goes on with what it sent meanwhile.
-    pub(super) fn end_wait(&mut self, env: &mut Env, id: ClientId, reply: Reply, out: &mut Outbox) {
+    /// Answers a blocked client with `reply`; what it sent meanwhile is carried out at the end of the step.
+    pub(super) fn end_wait(&mut self, id: ClientId, reply: Reply, out: &mut Outbox) {
         self.unblock(id);
         if let Reply::Error(text) = &reply {
             let text = text.clone();
             self.count_error(&text);
         }
         self.say(id, reply, out);
-        self.run_waiting(env, id, out);
+        self.waiting.resumed.push_back(id);
     }
 }
 

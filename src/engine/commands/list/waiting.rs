@@ -322,6 +322,117 @@ mod tests {
     }
 
     #[test]
+    fn all_who_wait_are_served_before_one_goes_on_with_what_it_sent_meanwhile() {
+        transcript(
+            "
+            bob> BLPOP l 0
+            bob> LPOP l
+            carol> BLPOP l 0
+            > RPUSH l 1 2
+            (integer) 2
+            bob>
+            1) \"l\"
+            2) \"1\"
+            (nil)
+            carol>
+            1) \"l\"
+            2) \"2\"
+            ",
+        );
+    }
+
+    #[test]
+    fn what_one_client_sent_meanwhile_may_wake_another() {
+        transcript(
+            "
+            bob> BLPOP l 0
+            bob> LPUSH m x
+            bob> BLPOP l 0
+            carol> BLPOP m 0
+            > RPUSH l 1
+            (integer) 1
+            bob>
+            1) \"l\"
+            2) \"1\"
+            (integer) 1
+            carol>
+            1) \"m\"
+            2) \"x\"
+            > RPUSH l 2
+            (integer) 1
+            bob>
+            1) \"l\"
+            2) \"2\"
+            ",
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_wait_lets_the_next_request_run() {
+        transcript(
+            "
+            bob> BLPOP l 1
+            bob> PING
+            carol> BLMOVE l m LEFT LEFT 0.5
+            carol> PING
+            > .sleep 1000
+            bob>
+            (nil)
+            PONG
+            carol>
+            (nil)
+            PONG
+            ",
+        );
+    }
+
+    #[test]
+    fn a_wait_can_be_ended_by_others() {
+        transcript(
+            "
+            bob> CLIENT ID
+            (integer) 1
+            bob> BLPOP l 0
+            > CLIENT UNBLOCK 1
+            (integer) 1
+            bob>
+            (nil)
+            bob> BLPOP l 0
+            > CLIENT UNBLOCK 1 ERROR
+            (integer) 1
+            bob>
+            (error) UNBLOCKED client unblocked via CLIENT UNBLOCK
+            > CLIENT UNBLOCK 1
+            (integer) 0
+            ",
+        );
+    }
+
+    #[test]
+    fn a_push_inside_a_transaction_serves_after_it() {
+        transcript(
+            "
+            bob> BRPOP l 0
+            > MULTI
+            OK
+            > RPUSH l 1
+            QUEUED
+            > LPUSH l 0
+            QUEUED
+            > LPOP l
+            QUEUED
+            > EXEC
+            1) (integer) 1
+            2) (integer) 2
+            3) \"0\"
+            bob>
+            1) \"l\"
+            2) \"1\"
+            ",
+        );
+    }
+
+    #[test]
     fn a_rename_and_a_copy_bring_elements_too() {
         transcript(
             "
