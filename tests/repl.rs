@@ -192,8 +192,8 @@ impl Prompt {
     }
 
     fn type_(&mut self, keys: &str) {
-        self.writer.write_all(keys.as_bytes()).unwrap();
-        self.writer.flush().unwrap();
+        // Once the program has ended nobody takes them.
+        let _ = self.writer.write_all(keys.as_bytes()).and_then(|()| self.writer.flush());
     }
 
     /// Waits until `text` is on the screen.
@@ -214,8 +214,16 @@ impl Prompt {
 
     /// Leaves with Ctrl-D; what the history file holds then.
     fn leave(mut self) -> String {
-        self.type_("\x04");
-        let status = self.child.wait().unwrap();
+        // Typed while no line is being read, Ctrl-D would be lost: the program may still be printing.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let status = loop {
+            self.type_("\x04");
+            std::thread::sleep(Duration::from_millis(100));
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status,
+                None => assert!(Instant::now() < deadline, "Ctrl-D does not leave"),
+            }
+        };
         assert!(status.success());
         std::fs::read_to_string(self.history.path().join("history")).unwrap_or_default()
     }

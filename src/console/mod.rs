@@ -201,7 +201,14 @@ impl Terminal {
                 cli.options.port = words[2].lossy().parse().unwrap_or(0);
                 cli.connect(backend, &self.name).into()
             }
-            _ => cli.run(words, times, backend, &self.name).into(),
+            _ => {
+                let advice = shell::meant_for_the_shell(&words[0]);
+                let mut lines = cli.run(words, times, backend, &self.name);
+                if lines.first().is_some_and(|line| line.text().starts_with("(error) ERR unknown command")) {
+                    lines.extend(advice);
+                }
+                lines.into()
+            }
         }
     }
 

@@ -30,21 +30,17 @@ pub const WORDS: &[Entry] = &[
     },
     Entry {
         name: "redis-cli",
-        syntax: "[-h HOST] [-p PORT] [-n DB] [-a PASSWORD] [-c] [-3] [-r N] [-i S] [--raw|--csv|--json] [COMMAND ...]",
+        syntax: "[-p PORT] [-n DB] [-a PASSWORD] [-c] [-3] [--raw] [COMMAND ...]",
         summary: "Talk to a server.",
     },
     Entry { name: "ps", syntax: "", summary: "The servers that run." },
     Entry { name: "kill", syntax: "[-9] PID|PORT", summary: "End a server: cleanly, or with -9 at once." },
-    Entry {
-        name: "power-cut",
-        syntax: "",
-        summary: "Cut the power of this machine: only what is on the platter remains.",
-    },
+    Entry { name: "power-cut", syntax: "", summary: "Cut the power: see what the platter keeps." },
     Entry { name: "ls", syntax: "[-l] [DIR]", summary: "The files of this machine." },
     Entry { name: "cat", syntax: "FILE ...", summary: "Show files." },
     Entry { name: "head", syntax: "[-n N] FILE", summary: "The first lines of a file." },
     Entry { name: "tail", syntax: "[-n N] FILE", summary: "The last lines of a file." },
-    Entry { name: "grep", syntax: "[-civ] WORDS FILE", summary: "The lines of a file that hold these words." },
+    Entry { name: "grep", syntax: "[-civ] WORDS FILE", summary: "The lines of a file with these words." },
     Entry { name: "edit", syntax: "FILE", summary: "Change a text file." },
     Entry { name: "echo", syntax: "TEXT > FILE", summary: "Write a line to a file (>> appends)." },
     Entry { name: "cp", syntax: "FROM TO", summary: "Copy a file." },
@@ -54,12 +50,8 @@ pub const WORDS: &[Entry] = &[
     Entry { name: "truncate", syntax: "-s SIZE FILE", summary: "Cut a file (-s -5: five bytes off)." },
     Entry { name: "sleep", syntax: "SECONDS", summary: "Let time pass, at once: 1.5, 30m, 2h." },
     Entry { name: "date", syntax: "", summary: "The lab's clock." },
-    Entry { name: "sql", syntax: "", summary: "The SQL database of this machine, if it has one." },
-    Entry {
-        name: "storm",
-        syntax: "[LOGINS]",
-        summary: "Measure a login storm, in Redis and in SQL, on your computer.",
-    },
+    Entry { name: "sql", syntax: "", summary: "The SQL database, if there is one." },
+    Entry { name: "storm", syntax: "[LOGINS]", summary: "Measure logins in Redis and in SQL." },
     Entry { name: "clear", syntax: "", summary: "Wipe this terminal's screen." },
     Entry { name: "help", syntax: "", summary: "This list." },
 ];
@@ -157,7 +149,7 @@ pub(super) fn submit(line: &str, terminal: &str, backend: &mut dyn Backend) -> E
         "exit" | "logout" | "quit" => {
             return say("This is the lab's own shell; there is nothing below it. `:quit` leaves the lab.");
         }
-        "help" | "man" | "?" => return help(),
+        "help" | "man" | "?" => return help(rest),
         "storm" => storm(rest, backend),
         "ps" => ps(backend),
         "date" => Ok(format!("{}\n", date(backend.now().0)).into_bytes()),
@@ -179,7 +171,7 @@ pub(super) fn submit(line: &str, terminal: &str, backend: &mut dyn Backend) -> E
 
 fn unknown(name: &str) -> Effect {
     let mut effect = complain(format!("bash: {name}: command not found"));
-    let is_redis = crate::engine::commands::table().contains_key(name.to_ascii_uppercase().as_str());
+    let is_redis = is_redis_command(name);
     let near = WORDS.iter().map(|entry| entry.name).find(|word| crate::base::words::distance(name, word) <= 1);
     let advice = match near {
         _ if is_redis => format!(
@@ -356,20 +348,38 @@ fn filter_file(words: &[Bytes], pipe: Pipe, backend: &mut dyn Backend) -> Effect
     }
 }
 
-fn help() -> Effect {
-    let mut lines = vec![Line::new(Class::Note, "The shell of the lab's machine knows:")];
-    for entry in WORDS {
+fn help(words: &[Bytes]) -> Effect {
+    let wanted = words.first().map(|word| word.lossy().into_owned());
+    let mut lines = Vec::new();
+    for entry in WORDS.iter().filter(|entry| wanted.as_ref().is_none_or(|word| word == entry.name)) {
         let call = format!("  {} {}", entry.name, entry.syntax);
         let call = call.trim_end();
-        if call.len() < 30 {
-            lines.push(Line::new(Class::Key, format!("{call:<30}")).and(Class::Plain, entry.summary));
+        if call.len() < 28 {
+            lines.push(Line::new(Class::Key, format!("{call:<28}")).and(Class::Plain, entry.summary));
         } else {
             lines.push(Line::new(Class::Key, call));
-            lines.push(Line::plain(format!("{:30}{}", "", entry.summary)));
+            lines.push(Line::plain(format!("{:28}{}", "", entry.summary)));
         }
     }
-    lines.push(Line::new(Class::Note, "`:help` tells of the words of the lab itself."));
+    lines.push(match wanted.filter(|_| lines.is_empty()) {
+        Some(word) if is_redis_command(&word) => Line::new(
+            Class::Note,
+            format!("`{0}` is a command of Redis: `help {0}` at the prompt of redis-cli tells of it.", word),
+        ),
+        Some(word) => Line::new(Class::Note, format!("This shell knows no `{word}`. `help` lists what it knows.")),
+        None => Line::new(Class::Note, "`:help` tells of the words of the lab itself."),
+    });
     Effect { lines, ..Effect::default() }
+}
+
+/// What to say at the redis prompt to somebody who typed a word of the shell there.
+pub(super) fn meant_for_the_shell(word: &[u8]) -> Option<Line> {
+    let entry = WORDS.iter().find(|entry| word == entry.name.as_bytes())?;
+    Some(Line::new(Class::Note, format!("`{}` is a word of the shell: `exit` leads there.", entry.name)))
+}
+
+fn is_redis_command(word: &str) -> bool {
+    crate::engine::commands::table().contains_key(word.to_ascii_uppercase().as_str())
 }
 
 /// `Tue Jan  1 09:00:00 UTC 2030`, from milliseconds since 1970.

@@ -338,6 +338,19 @@ fn the_shell_knows_files_processes_and_time() {
 }
 
 #[test]
+fn each_prompt_helps_those_who_mean_the_other() {
+    let unknown = || Reply::error("ERR unknown command 'ps', with args beginning with: ");
+    let backend = &mut Script::answering([unknown(), unknown()]);
+    let mut terminal = redis(backend);
+    assert_eq!(say(&mut terminal, backend, "ps")[1], "`ps` is a word of the shell: `exit` leads there.");
+    assert_eq!(say(&mut terminal, backend, "nonsense").len(), 1);
+    say(&mut terminal, backend, "exit");
+    assert_eq!(say(&mut terminal, backend, "help ps")[0], "  ps                        The servers that run.");
+    assert!(say(&mut terminal, backend, "help get")[0].starts_with("`get` is a command of Redis"));
+    assert!(say(&mut terminal, backend, "help").iter().all(|line| line.len() <= 78), "it fits 80 columns");
+}
+
+#[test]
 fn the_sql_prompt_runs_statements_and_leaves() {
     let backend = &mut Script::default();
     let mut terminal = Terminal::new("bob");

@@ -102,7 +102,7 @@ impl Plain {
             Read::Line(line) => {
                 let late = self.pass(desk);
                 self.tell(desk, late)?;
-                if busy || line.trim().is_empty() {
+                if line.trim().is_empty() {
                     return self.empty(desk, busy);
                 }
                 let response = desk.submit(self.active, &line);
