@@ -253,7 +253,7 @@ mod tests {
         for seed in 0..50 {
             let mut rng = Rng::new(seed);
             let mut dict = Dict::new(HashSeed(seed, 9));
-            (0..100).for_each(|n| drop(dict.insert(key(n), ())));
+            (0..100).for_each(|n| assert!(dict.insert(key(n), ()).is_none()));
             let mut seen = BTreeSet::new();
             let mut cursor = 0;
             loop {
