@@ -265,8 +265,8 @@ fn times(n: usize) -> String {
     }
 }
 
-/// A command against a pattern: the whole line, or its beginning up to a blank; the first word in any case, and all of an SQL
-/// statement.
+/// A command against a pattern: the whole line, or its beginning up to a blank. The first word is read in any case, and so are
+/// the words that the pattern has in capitals (subcommands, options) and all of an SQL statement.
 fn like_command(pattern: &str, line: &str, mode: Mode) -> bool {
     let same_case = |text: &str| {
         if mode == Mode::Sql {
@@ -275,8 +275,17 @@ fn like_command(pattern: &str, line: &str, mode: Mode) -> bool {
         let word = text.find(|c: char| !c.is_ascii_alphabetic() && c != '-').unwrap_or(text.len());
         text[..word].to_ascii_uppercase() + &text[word..]
     };
-    let line = same_case(line);
-    pattern.split('|').map(same_case).any(|each| like(&each, &line) || like(&format!("{each} *"), &line))
+    pattern.split('|').map(same_case).any(|each| {
+        let line = capitals_of(&each, &same_case(line));
+        like(&each, &line) || like(&format!("{each} *"), &line)
+    })
+}
+
+/// `line` with each word in capitals that `pattern` has in capitals: `config rewrite` for `CONFIG REWRITE`.
+fn capitals_of(pattern: &str, line: &str) -> String {
+    let capitals: Vec<&str> = pattern.split(' ').filter(|word| word.bytes().all(|b| b.is_ascii_uppercase())).collect();
+    let same = |word: &str| capitals.iter().find(|capital| capital.eq_ignore_ascii_case(word)).copied();
+    line.split(' ').map(|word| same(word).unwrap_or(word)).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -296,6 +305,8 @@ mod tests {
             ("INCR* page:home*", "incrby page:home 3", true),
             ("SAVE|BGSAVE", "bgsave", true),
             ("* session:f6", "TTL session:f6", true),
+            ("CONFIG REWRITE", "config rewrite", true),
+            ("EXPIRE a 1800 GT", "expire a 1800 gt", true),
             // Keys are case-sensitive.
             ("GET Key", "GET key", false),
         ] {

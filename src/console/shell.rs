@@ -1,6 +1,6 @@
 //! The `$` shell of the lab's machine: the words that a Redis server's machine needs, and no others.
 //!
-//! One table names them; help and completion follow from it. Words are split as redis-cli splits them. `redis-server` runs in the background,
+//! One table names them; help and completion follow from it. Words are split as redis-cli splits them; `;` and `&&` join commands. `redis-server` runs in the background,
 //! as a service would; its log is printed up to where it is ready. A pipe into grep, head, tail, wc and a file behind `>` work.
 
 use super::cli_args;
@@ -116,8 +116,50 @@ fn complain(text: impl AsRef<str>) -> Effect {
     Effect { lines: Line::split(Class::Error, text.as_ref()), ..Effect::default() }
 }
 
-/// Runs a line of the shell.
+/// Runs a line of the shell: one command, or several joined by `;` and `&&`. What takes the terminal over ends the line.
 pub(super) fn submit(line: &str, terminal: &str, backend: &mut dyn Backend) -> Effect {
+    let mut all = Effect::default();
+    for (only_after_success, part) in commands(line) {
+        let failed = all.lines.last().is_some_and(|line| line.0.iter().any(|span| span.class == Class::Error));
+        if only_after_success && failed {
+            break;
+        }
+        let effect = run(part, terminal, backend);
+        all.lines.extend(effect.lines);
+        if effect.word.is_some() || effect.program.is_some() {
+            return Effect { lines: all.lines, ..effect };
+        }
+    }
+    all
+}
+
+/// The commands of a line, each with whether it runs only if the one before succeeded (`&&`).
+fn commands(line: &str) -> Vec<(bool, &str)> {
+    let (mut parts, mut from, mut quote, mut after_success) = (Vec::new(), 0, None, false);
+    let mut chars = line.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match (quote, c) {
+            (None, '"' | '\'') => quote = Some(c),
+            (Some('"'), '\\') => drop(chars.next()),
+            (Some(open), _) if open == c => quote = None,
+            (None, ';') => {
+                parts.push((after_success, &line[from..at]));
+                (from, after_success) = (at + 1, false);
+            }
+            (None, '&') if line[at..].starts_with("&&") => {
+                parts.push((after_success, &line[from..at]));
+                (from, after_success) = (at + 2, true);
+                chars.next();
+            }
+            _ => {}
+        }
+    }
+    parts.push((after_success, &line[from..]));
+    parts
+}
+
+/// Runs one command of the shell.
+fn run(line: &str, terminal: &str, backend: &mut dyn Backend) -> Effect {
     let line = line.trim();
     // `&`: a server runs in the background anyway. `# ...` alone is a remark.
     let line = line.strip_suffix('&').unwrap_or(line);
@@ -135,7 +177,7 @@ pub(super) fn submit(line: &str, terminal: &str, backend: &mut dyn Backend) -> E
     let name = name.lossy();
     // The prompt is easily copied along with a line.
     if name == "$" {
-        return submit(line.trim_start_matches(['$', ' ']), terminal, backend);
+        return run(line.trim_start_matches(['$', ' ']), terminal, backend);
     }
     let output = match name.as_ref() {
         "redis-cli" => return redis_cli(rest, pipe, terminal, backend),
@@ -401,4 +443,16 @@ fn date(ms: u64) -> String {
     }
     let clock = format!("{:02}:{:02}:{:02}", secs / 3600, secs / 60 % 60, secs % 60);
     format!("{} {} {:>2} {clock} UTC {year}", WEEK[(days % 7) as usize], MONTHS[month], rest + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::commands;
+
+    #[test]
+    fn a_line_holds_commands_joined_outside_of_quotes() {
+        assert_eq!(commands("ls; ps && date"), [(false, "ls"), (false, " ps "), (true, " date")]);
+        assert_eq!(commands("echo \"a; b \\\" && c\" ';'"), [(false, "echo \"a; b \\\" && c\" ';'")]);
+        assert_eq!(commands("redis-server &"), [(false, "redis-server &")]);
+    }
 }
