@@ -664,3 +664,15 @@ proptest! {
         let _ = Course::parse(&files);
     }
 }
+
+#[test]
+fn a_huge_line_and_a_huge_answer_are_shown_in_part() {
+    let mut session = session_with(&format!("    goals: [{{say: g, key: {{name: never}}}}]\n{REST}"));
+    let line = format!("SET big {}", "x".repeat(5_000_000));
+    session.submit(0, &line);
+    let response = session.submit(0, "GET big");
+    assert!(response.lines.iter().all(|(_, line)| line.text().len() < 70_000));
+    assert!(response.lines.last().unwrap().1.text().ends_with("bytes more)"));
+    session.submit(0, ":undo 2");
+    assert!(session.snapshot().instances[0].dbs.is_empty());
+}

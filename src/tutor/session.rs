@@ -55,7 +55,10 @@ pub(super) struct Start {
 #[derive(Clone)]
 pub(super) struct Moment {
     pub terminals: Vec<Terminal>,
-    pub typed: Vec<Typed>,
+    /// How much had been typed.
+    pub typed: usize,
+    /// What was typed behind that and is to be typed again by redo.
+    pub tail: Vec<Typed>,
     pub broken: Vec<Option<String>>,
     /// The line of the step, to be named when it is taken back.
     pub line: String,
@@ -171,7 +174,8 @@ impl Session {
         let printed = submitted.lines.iter().map(Line::text).collect::<Vec<_>>().join("\n");
         self.print(terminal, submitted.lines, &mut response);
         if !line.trim().is_empty() {
-            self.typed.push(Typed { at, terminal: name, mode, text: line.trim().to_owned(), printed });
+            let (text, printed) = (cut(line.trim(), TYPED_BYTES_MAX), cut(&printed, TYPED_BYTES_MAX));
+            self.typed.push(Typed { at, terminal: name, mode, text, printed });
         }
         let judged = match submitted.word {
             Some(word) => self.word(word, terminal, &mut response),
@@ -343,9 +347,10 @@ impl Session {
     pub(super) fn moment(&self, line: &str) -> Moment {
         Moment {
             terminals: self.terminals.clone(),
-            typed: self.typed.clone(),
+            typed: self.typed.len(),
+            tail: Vec::new(),
             broken: self.progress[self.current].broken.clone(),
-            line: line.trim().to_owned(),
+            line: cut(line.trim(), LINE_SHOWN),
         }
     }
 
@@ -372,7 +377,7 @@ impl Session {
     }
 
     pub(super) fn print(&mut self, terminal: usize, lines: Vec<Line>, response: &mut Response) {
-        for line in lines {
+        for line in lines.into_iter().map(shortened) {
             self.screens[terminal].push(line.clone());
             response.lines.push((terminal, line));
         }
@@ -396,6 +401,32 @@ impl Session {
 
 /// Older lines of a screen are forgotten.
 const SCREEN_LINES_MAX: usize = 10_000;
+/// Nobody reads on in a longer line; a value of 100 MB is one.
+const LINE_BYTES_MAX: usize = 64 * 1024;
+/// Checks look no further into what was typed and printed.
+const TYPED_BYTES_MAX: usize = 64 * 1024;
+/// Of a line, when it is named.
+const LINE_SHOWN: usize = 200;
+
+/// The first `max` bytes of `text`, or a little less where a character would be cut.
+fn cut(text: &str, max: usize) -> String {
+    if text.len() <= max { text.to_owned() } else { text[..text.floor_char_boundary(max)].to_owned() }
+}
+
+/// A line that a screen can hold, with a word on what is not shown.
+fn shortened(mut line: Line) -> Line {
+    let len: usize = line.0.iter().map(|span| span.text.len()).sum();
+    if len <= LINE_BYTES_MAX {
+        return line;
+    }
+    let mut room = LINE_BYTES_MAX;
+    for span in &mut line.0 {
+        span.text = cut(&span.text, room);
+        room -= span.text.len();
+    }
+    line.0.retain(|span| !span.text.is_empty());
+    line.and(Class::Dim, format!("... ({} bytes more)", len - LINE_BYTES_MAX))
+}
 
 fn fresh(exercise: &lesson::Exercise) -> ExerciseState {
     let goal = |goal: &lesson::Goal| GoalState { say: goal.say.clone(), met: false, latched: false, broken: false };

@@ -1,7 +1,7 @@
 //! The `:` words, as far as the lab answers them by itself.
 
 use super::{Effect, Response, Session, feedback, play};
-use crate::check::Shown;
+use crate::check::{Mode, Shown, Typed};
 use crate::console::{Class, Line, Scope, Terminal, Word};
 use crate::lesson::{Inline, plain_text};
 
@@ -222,9 +222,9 @@ impl Session {
             }
             let Some(moment) = self.moments.pop() else { break };
             taken.push(moment.line.clone());
-            let now = super::session::Moment { line: moment.line.clone(), ..self.moment("") };
+            let mut now = super::session::Moment { line: moment.line.clone(), ..self.moment("") };
+            now.tail = self.restore(moment);
             self.redone.push(now);
-            self.restore(moment);
         }
         match taken.len() {
             0 => vec![Line::new(Class::Note, "There is nothing to take back in this exercise.")],
@@ -241,7 +241,7 @@ impl Session {
             let Some(moment) = self.redone.pop() else { break };
             done.push(moment.line.clone());
             self.moments.push(super::session::Moment { line: moment.line.clone(), ..self.moment("") });
-            self.restore(moment);
+            self.restore(super::session::Moment { typed: self.typed.len(), ..moment });
         }
         match done.len() {
             0 => vec![Line::new(Class::Note, "There is nothing to do again.")],
@@ -249,19 +249,19 @@ impl Session {
         }
     }
 
-    /// Everything beside the world as it was. Terminals opened since stay, at the shell.
-    fn restore(&mut self, moment: super::session::Moment) {
+    /// Everything beside the world as it was; what had been typed since. Terminals opened since stay, at the shell.
+    fn restore(&mut self, moment: super::session::Moment) -> Vec<Typed> {
         let extra: Vec<Terminal> = self.terminals.iter().skip(moment.terminals.len()).cloned().collect();
         self.terminals = moment.terminals;
         self.terminals.extend(extra.iter().map(|terminal| Terminal::new(terminal.name())));
         // The lab's own words stay typed: `:undo` is one of them.
-        let words =
-            self.typed.iter().skip(moment.typed.len()).filter(|typed| typed.mode == crate::check::Mode::Lab).cloned();
-        let words: Vec<_> = words.collect();
-        self.typed = moment.typed;
+        let since = self.typed.split_off(moment.typed.min(self.typed.len()));
+        let (words, lines): (Vec<Typed>, Vec<Typed>) = since.into_iter().partition(|typed| typed.mode == Mode::Lab);
         self.typed.extend(words);
+        self.typed.extend(moment.tail);
         self.progress[self.current].broken = moment.broken;
         self.events = self.backend.events_since(0);
+        lines
     }
 
     fn terminal(&mut self, name: Option<String>, said: &mut Vec<Line>, response: &mut Response) {
