@@ -48,6 +48,8 @@ pub trait Disk {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDisk {
     pub files: std::collections::BTreeMap<String, Vec<u8>>,
+    /// No space is left: nothing can be written any more.
+    pub full: bool,
 }
 
 impl Disk for MemoryDisk {
@@ -55,10 +57,16 @@ impl Disk for MemoryDisk {
         self.files.get(path).cloned().ok_or(DiskError::NotFound)
     }
     fn write(&mut self, path: &str, contents: &[u8]) -> Result<(), DiskError> {
+        if self.full {
+            return Err(DiskError::Full);
+        }
         self.files.insert(path.to_owned(), contents.to_vec());
         Ok(())
     }
     fn append(&mut self, path: &str, tail: &[u8]) -> Result<(), DiskError> {
+        if self.full && !tail.is_empty() {
+            return Err(DiskError::Full);
+        }
         self.files.entry(path.to_owned()).or_default().extend_from_slice(tail);
         Ok(())
     }

@@ -268,6 +268,28 @@ fn an_aof_switched_on_in_the_config_file_hides_the_rdb_file_in_both() {
     assert_eq!(names(ours.disk()), names(&redis.disk()));
 }
 
+#[test]
+fn a_file_with_streams_gives_all_the_other_keys() {
+    let mut redis = started!(Redis::start());
+    for line in [
+        "SET before 1",
+        "XADD s * f v",
+        "XADD s * f w",
+        "XGROUP CREATE s g 0",
+        "XREADGROUP GROUP g bob COUNT 1 STREAMS s >",
+        "EXPIRE s 1000",
+        "XADD t 1-1 a b",
+        "SET behind 2",
+    ] {
+        assert!(!run(&mut redis, &line.split(' ').collect::<Vec<_>>()).is_error(), "{line}");
+    }
+    run(&mut redis, &["SAVE"]);
+    let (mut engine, log) = Engine::boot(SAVE_NOTHING, redis.disk()).unwrap();
+    assert_eq!(log.iter().filter(|line| line.contains("Streams are not supported")).count(), 2, "{log:?}");
+    run(&mut redis, &["DEL", "s", "t"]);
+    assert_same(&mut engine, &mut redis);
+}
+
 /// What 7.2 knows and 7.0 does not, and the reverse; where the default is another.
 const SINCE_7_0: &[&str] = &[
     "aof-disable-auto-gc",

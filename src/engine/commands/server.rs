@@ -6,7 +6,7 @@ use crate::engine::command::{
     ADMIN, Command, FAST, LOADING, NO_ASYNC_LOADING, NOSCRIPT, Outcome, READONLY, STALE, WRITE,
 };
 use crate::engine::refusal::{self, Refusal};
-use crate::engine::{Call, Instance, VERSION};
+use crate::engine::{Call, Env, Instance, VERSION};
 use crate::resp::Reply;
 
 pub const COMMANDS: &[Command] = &[
@@ -139,6 +139,8 @@ fn flushall(call: &mut Call) -> Outcome {
     check_flush(call)?;
     let all = 0..call.server.dbs.len();
     call.server.empty(all);
+    let mut env = Env { now: call.now, rng: call.rng, disk: call.disk };
+    call.server.reset_rdb(&mut env, call.out);
     call.propagate = Propagate::Always;
     Ok(Reply::OK)
 }

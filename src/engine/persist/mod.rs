@@ -197,6 +197,20 @@ impl Instance {
         }
     }
 
+    /// What FLUSHALL does to the RDB file: a save at work is ended, and with save points the file is emptied at once.
+    pub(in crate::engine) fn reset_rdb(&mut self, env: &mut Env, out: &mut Outbox) {
+        if self.persist.loading {
+            return;
+        }
+        if matches!(self.persist.child, Some(Child::Save { .. })) {
+            self.persist.child = None;
+        }
+        if !self.config.save.is_empty() {
+            // The log has said why, if it could not be written.
+            let _ = self.save(env, out);
+        }
+    }
+
     /// What serverCron does about persistence.
     pub(in crate::engine) fn tick_persistence(&mut self, env: &mut Env, out: &mut Outbox) {
         match &self.persist.child {

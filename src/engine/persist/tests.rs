@@ -253,6 +253,60 @@ fn a_damaged_rdb_file_stops_the_start() {
 }
 
 #[test]
+fn flushall_empties_the_rdb_file_too_if_there_are_save_points() {
+    for (config, left) in [("save 3600 1", "nil"), ("save \"\"", "v")] {
+        let mut bench = Bench::start(config, MemoryDisk::default());
+        bench.run("SET k v");
+        bench.run("SAVE");
+        assert_eq!(bench.run("FLUSHALL"), "OK");
+        assert_eq!(Bench::start(config, bench.disk.clone()).run("GET k"), left, "{config}");
+    }
+}
+
+#[test]
+fn a_failed_save_stops_writes_until_one_succeeds() {
+    let mut bench = Bench::start("save 10 1", MemoryDisk::default());
+    bench.run("SET k v");
+    bench.disk.full = true;
+    bench.pass(11_200);
+    assert!(
+        bench.said("# Write error while saving DB to the disk(rdbSaveRio): No space left on device"),
+        "{:?}",
+        bench.log
+    );
+    assert!(bench.said("# Background saving error"));
+    assert!(bench.run("SET k w").starts_with("MISCONF Redis is configured to save RDB snapshots"));
+    assert!(bench.run("PING").starts_with("MISCONF"));
+    assert_eq!(bench.run("GET k"), "v");
+    assert_eq!(bench.run("CONFIG SET stop-writes-on-bgsave-error no"), "OK");
+    assert_eq!(bench.run("SET k x"), "OK");
+    assert_eq!(bench.run("CONFIG SET stop-writes-on-bgsave-error yes"), "OK");
+    bench.disk.full = false;
+    // Redis waits for more than five seconds before it tries again.
+    bench.pass(7_000);
+    assert_eq!(bench.run("SET k y"), "OK");
+}
+
+#[test]
+fn an_aof_that_cannot_be_written_stops_writes_or_with_always_the_server() {
+    let mut bench = Bench::start(AOF, MemoryDisk::default());
+    bench.run("SET k 1");
+    bench.disk.full = true;
+    assert_eq!(bench.run("SET k 2"), "OK");
+    assert!(bench.said("# Error writing to the AOF file: No space left on device"));
+    assert_eq!(bench.run("SET k 3"), "MISCONF Errors writing to the AOF file: No space left on device");
+    bench.disk.full = false;
+    bench.pass(200);
+    assert!(bench.said("* AOF write error looks solved, Redis can write again."));
+    assert_eq!(bench.run("SET k 4"), "OK");
+    assert_eq!(Bench::start(AOF, bench.disk.clone()).run("GET k"), "4");
+    assert_eq!(bench.run("CONFIG SET appendfsync always"), "OK");
+    bench.disk.full = true;
+    bench.run("SET k 5");
+    assert_eq!(bench.log.last().unwrap(), "exit");
+}
+
+#[test]
 fn config_set_changes_all_or_nothing() {
     let mut bench = Bench::start("", MemoryDisk::default());
     assert_eq!(

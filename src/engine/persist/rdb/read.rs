@@ -86,6 +86,8 @@ pub struct Loaded {
     pub expired: usize,
     /// Keys with an empty collection, which no version of Redis should have written.
     pub empty: usize,
+    /// Keys that were left out because they hold streams.
+    pub streams: Vec<Bytes>,
     /// Name and value, in the file's order.
     pub aux: Vec<(Bytes, Bytes)>,
     /// Code of function libraries.
@@ -143,6 +145,12 @@ pub fn load(bytes: &[u8], dbs: &mut [Db], options: &LoadOptions) -> Result<Loade
             }
             opcode::FUNCTION2 => loaded.functions.push(reader.text()?),
             opcode::MODULE_AUX => return Err(Fault::Module),
+            kind::STREAM_LISTPACKS | kind::STREAM_LISTPACKS_2 | kind::STREAM_LISTPACKS_3 => {
+                let key = reader.text()?;
+                reader.skip_stream(code)?;
+                (expires_at, idle, freq) = (None, None, None);
+                loaded.streams.push(key);
+            }
             code => {
                 let key = reader.text()?;
                 let value = reader.value(code)?;
@@ -346,6 +354,35 @@ impl<'a> Reader<'a> {
             kind::MODULE_2 => Err(Fault::Module),
             _ => self.corrupt("Unknown RDB encoding type"),
         }
+    }
+
+    /// Goes past a stream: its entries, its ids, its groups with their consumers and pending entries.
+    fn skip_stream(&mut self, code: u8) -> Result<(), Fault> {
+        let newer = code != kind::STREAM_LISTPACKS;
+        for _ in 0..self.count(2)? * 2 {
+            self.text()?;
+        }
+        // Length and last id; since 7.0 also the first id, the highest deleted one and how many were ever added.
+        for _ in 0..if newer { 8 } else { 3 } {
+            self.len()?;
+        }
+        for _ in 0..self.count(4)? {
+            self.text()?;
+            for _ in 0..if newer { 3 } else { 2 } {
+                self.len()?;
+            }
+            for _ in 0..self.count(25)? {
+                self.take(16 + 8)?;
+                self.len()?;
+            }
+            for _ in 0..self.count(10)? {
+                self.text()?;
+                self.take(if code == kind::STREAM_LISTPACKS_3 { 16 } else { 8 })?;
+                let pending = self.count(16)?;
+                self.take(pending * 16)?;
+            }
+        }
+        Ok(())
     }
 
     /// A string that holds one of the packed forms.
