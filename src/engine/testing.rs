@@ -42,7 +42,8 @@ impl Lab {
         self.instance.step(&mut env, input, &mut out);
         for output in out {
             if let Output::Reply(id, reply) | Output::Push(id, reply) = output {
-                self.arrived.entry(id).or_default().push(reply);
+                let protocol = self.instance.clients.get(&id).map(|client| client.protocol).unwrap_or_default();
+                self.arrived.entry(id).or_default().push(reply.seen_by(protocol));
             }
         }
     }

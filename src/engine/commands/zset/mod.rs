@@ -14,6 +14,7 @@ use crate::engine::notify::Class;
 use crate::engine::refusal::{self, Refusal};
 use crate::engine::value::Zset;
 use crate::resp::Reply;
+use smallvec::SmallVec;
 
 const READER: Command = Command { flags: READONLY, keys: ONE_KEY, ..Command::SORTED_SET };
 const FAST_READER: Command = Command { flags: READONLY.with(FAST), ..READER };
@@ -415,23 +416,22 @@ fn add(call: &mut Call, first: usize, how: Adding) -> Outcome {
         return Err(refusal::SYNTAX);
     }
     check(how, pairs.len() / 2)?;
-    let scores: Vec<f64> = pairs.iter().step_by(2).map(|text| score(text)).collect::<Result<_, _>>()?;
+    let scores: SmallVec<[f64; 4]> = pairs.iter().step_by(2).map(|text| score(text)).collect::<Result<_, _>>()?;
     let (limits, seed) = (call.limits(), call.seed());
     let members = pairs.iter().skip(1).step_by(2);
-    let existing = call.write::<Zset>(key)?;
-    let zset = match existing {
-        None if how.only_existing => return Ok(if how.increment { Reply::Nil } else { Reply::Int(0) }),
-        None => {
-            let zset = call.write_or_insert(key, || Zset::new(seed))?;
+    let zset = if how.only_existing {
+        let Some(zset) = call.write::<Zset>(key)? else {
+            return Ok(if how.increment { Reply::Nil } else { Reply::Int(0) });
+        };
+        zset
+    } else {
+        call.write_or_insert(key, || {
+            let mut zset = Zset::new(seed);
             zset.expect(scores.len(), pairs[1].len(), &limits);
             zset
-        }
-        Some(_) => {
-            let zset = call.write_or_insert(key, || Zset::new(seed))?;
-            zset.expect(scores.len(), 0, &limits);
-            zset
-        }
+        })?
     };
+    zset.expect(scores.len(), 0, &limits);
     let (mut new, mut moved, mut last) = (0, 0, Reply::Nil);
     for (member, score) in members.zip(scores) {
         last = match add_one(zset, member, score, how, &limits)? {
@@ -635,6 +635,121 @@ fn long_text(score: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn resp3_nests_pairs_where_resp2_is_flat() {
+        crate::engine::testing::transcript(
+            "
+            > ZADD z 1 a 2.5 b 3 c
+            (integer) 3
+            > ZRANGE z 0 0 WITHSCORES
+            1) \"a\"
+            2) \"1\"
+            > HELLO 3
+            ...
+            > ZRANGE z 0 1 WITHSCORES
+            1) 1) \"a\"
+               2) (double) 1
+            2) 1) \"b\"
+               2) (double) 2.5
+            > ZUNION 1 z WITHSCORES
+            ...
+            > ZSCORE z b
+            (double) 2.5
+            > ZRANK z b WITHSCORE
+            1) (integer) 1
+            2) (double) 2.5
+            > ZPOPMIN z
+            1) \"a\"
+            2) (double) 1
+            > ZPOPMAX z 1
+            1) 1) \"c\"
+               2) (double) 3
+            > ZMPOP 1 z MIN
+            1) \"z\"
+            2) 1) 1) \"b\"
+                  2) (double) 2.5
+            > ZADD z 1 x
+            (integer) 1
+            > BZPOPMIN z 0
+            1) \"z\"
+            2) \"x\"
+            3) (double) 1
+            > HSET h f v
+            (integer) 1
+            > HGETALL h
+            1# \"f\" => \"v\"
+            > HRANDFIELD h 1 WITHVALUES
+            1) 1) \"f\"
+               2) \"v\"
+            > SADD s m
+            (integer) 1
+            > SMEMBERS s
+            1~ \"m\"
+            > SRANDMEMBER s 1
+            1) \"m\"
+            > SPOP s 1
+            1~ \"m\"
+            > HSCAN h 0
+            1) \"0\"
+            2) 1) \"f\"
+               2) \"v\"
+            ",
+        );
+    }
+
+    #[test]
+    fn a_rank_with_its_score_is_an_array_or_nothing() {
+        crate::engine::testing::transcript(
+            "
+            > ZADD z 1 a 2 b
+            (integer) 2
+            > ZREVRANK z a WITHSCORE
+            1) (integer) 1
+            2) \"1\"
+            > ZRANK z nope WITHSCORE
+            (nil)
+            > ZRANK none a WITHSCORE
+            (nil)
+            > ZRANK z a SCORE
+            (error) ERR syntax error
+            > ZRANK z a WITHSCORE x
+            (error) ERR wrong number of arguments for 'zrank' command
+            ",
+        );
+    }
+
+    #[test]
+    fn sets_keep_their_7_2_encodings() {
+        crate::engine::testing::transcript(
+            "
+            > SADD s 1 2 3
+            (integer) 3
+            > OBJECT ENCODING s
+            \"intset\"
+            > SADD s a
+            (integer) 1
+            > OBJECT ENCODING s
+            \"listpack\"
+            > SADD t 1 2 a
+            (integer) 3
+            > SINTERSTORE d s t
+            (integer) 3
+            > OBJECT ENCODING d
+            \"listpack\"
+            > SADD ints 1 2 7
+            (integer) 3
+            > SINTERSTORE d s ints
+            (integer) 2
+            > OBJECT ENCODING d
+            \"intset\"
+            > SDIFFSTORE d s ints
+            (integer) 2
+            > OBJECT ENCODING d
+            \"listpack\"
+            ",
+        );
+    }
 
     #[test]
     fn long_texts_are_those_of_printf() {
