@@ -30,7 +30,9 @@ impl Instance {
         let mark = self.propagated.len();
         let reply = self.answer(env, id, args, out);
         self.wrap_unit(mark, args);
+        let pushed = self.pushes_to(id, out);
         self.say(id, reply, out);
+        out.extend(pushed);
         if self.clients.get(&id).is_some_and(|client| client.closing) {
             out.push(Output::Close(id));
             self.hang_up(id);
@@ -39,8 +41,16 @@ impl Instance {
         self.current = None;
     }
 
+    /// Takes out what the command pushed to its own client: that comes behind the reply (a PUBLISH to oneself in EXEC).
+    fn pushes_to(&mut self, id: ClientId, out: &mut Outbox) -> Vec<Output> {
+        let start = self.command_mark.min(out.len());
+        let is_push = |output: &mut Output| matches!(output, Output::Push(to, _) if *to == id);
+        if out.len() == start { Vec::new() } else { out.extract_if(start.., is_push).collect() }
+    }
+
     /// Finds, checks, queues or performs.
     fn answer(&mut self, env: &mut Env, id: ClientId, args: &[Bytes], out: &mut Outbox) -> Reply {
+        self.command_mark = out.len();
         let entry = match commands::entry_of(args) {
             Ok(entry) => entry,
             Err(refusal) => return self.security_stop(id, args).unwrap_or_else(|| self.reject(id, None, refusal)),
@@ -69,6 +79,7 @@ impl Instance {
             }
             return Reply::QUEUED;
         }
+        self.command_mark = out.len();
         let (db, protocol, no_touch) = (client.db, client.protocol, client.no_touch);
         let mut call = Call {
             args,
@@ -120,7 +131,12 @@ impl Instance {
             return Err(refusal);
         }
         // Room is made for every command, reads too; only those that need memory are refused where none can be had.
-        if !self.make_room(env.now, env.rng, out) && self.needs_memory(id, command) {
+        let room = self.make_room(env.now, env.rng, out);
+        if self.trackers.clients > 0 {
+            // Of evicted keys clients hear before the reply, else they would take it for newer.
+            self.flush_invalidations(out);
+        }
+        if !room && self.needs_memory(id, command) {
             return Err(refusal::OOM);
         }
         let client = &self.clients[&id];
@@ -466,7 +482,13 @@ impl Instance {
 
     /// Answers a blocked client with `reply`; what it sent meanwhile is carried out at the end of the step.
     pub(super) fn end_wait(&mut self, id: ClientId, reply: Reply, out: &mut Outbox) {
+        let args = self.clients.get(&id).and_then(|client| client.blocked.as_ref()).map(|blocked| blocked.args.clone());
         self.unblock(id);
+        if let Some(Ok(entry)) = args.as_deref().map(commands::entry_of) {
+            self.stats.commands_processed += 1;
+            self.stats.commands[entry.index].calls += 1;
+            self.stats.commands[entry.index].failed += u64::from(reply.is_error());
+        }
         if let Reply::Error(text) = &reply {
             let text = text.clone();
             self.count_error(&text);

@@ -131,6 +131,8 @@ pub struct Instance {
     pub latency: slowlog::Latency,
     /// Waits that this step ends, with their replies (CLIENT UNBLOCK).
     pub woken: Vec<(ClientId, Reply)>,
+    /// Where in the outbox the command that is being carried out begins to speak.
+    command_mark: usize,
     /// Whose request is being carried out.
     pub current: Option<ClientId>,
     /// CLIENT PAUSE: until when, and whether it holds back reads too.
@@ -170,6 +172,7 @@ impl Instance {
             slowlog: SlowLog::default(),
             latency: slowlog::Latency::default(),
             woken: Vec::new(),
+            command_mark: 0,
             current: None,
             pause: None,
             active_expire: true,

@@ -248,6 +248,10 @@ impl Server {
         for index in 0..self.nodes.len() {
             log(index, "Received SIGTERM scheduling shutdown...");
             self.step(index, now, Input::Connect(SELF), log);
+            // Who may send the process a signal need not know its password.
+            if let Some(client) = self.nodes[index].as_mut().and_then(|node| node.instance.clients.get_mut(&SELF)) {
+                client.authenticated = true;
+            }
             self.step(index, now, Input::Request(SELF, vec![Bytes::from("SHUTDOWN")]), log);
             self.step(index, now, Input::Hangup(SELF), log);
         }
