@@ -133,6 +133,8 @@ impl Instance {
         // Room is made for every command, reads too; only those that need memory are refused where none can be had.
         let room = self.make_room(env.now, env.rng, out);
         if self.trackers.clients > 0 {
+            let max_keys = self.config.int("tracking-table-max-keys") as usize;
+            self.limit_trackers(max_keys);
             // Of evicted keys clients hear before the reply, else they would take it for newer.
             self.flush_invalidations(out);
         }
@@ -280,8 +282,6 @@ impl Instance {
         let places = call.command.key_places(call.args);
         let keys = places.iter().map(|place| &call.args[*place]);
         call.server.remember_reads(call.client, keys);
-        let max_keys = call.server.config.int("tracking-table-max-keys") as usize;
-        call.server.limit_trackers(max_keys);
     }
 
     /// Several commands that one request caused are propagated as a transaction.
