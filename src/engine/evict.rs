@@ -208,6 +208,9 @@ fn score(config: &Config, slot: &Slot, now: Millis) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::refusal;
+    use crate::engine::testing::Lab;
+    use crate::resp::Reply;
 
     #[test]
     fn the_counter_decays_by_the_minute_and_grows_ever_more_slowly() {
@@ -233,5 +236,60 @@ mod tests {
         }
         let scores: Vec<u64> = pool.candidates.iter().map(|candidate| candidate.score).collect();
         assert_eq!(scores, (84..100).collect::<Vec<_>>());
+    }
+
+    /// A lab with `count` keys of 1000 bytes, each used a second after the one before, and room for half of them.
+    fn full_lab(policy: &str, count: usize) -> Lab {
+        let mut lab = Lab::new(7);
+        let text = "x".repeat(1000);
+        for n in 0..count {
+            lab.ask(&["SET", &format!("key:{n}"), &text]);
+            lab.now += Millis::from_secs(1);
+        }
+        let used = lab.instance.used_memory();
+        let half = used - lab.instance.used_memory_dataset() / 2;
+        lab.ask(&["CONFIG", "SET", "maxmemory-policy", policy]);
+        lab.ask(&["CONFIG", "SET", "maxmemory", &half.to_string()]);
+        lab
+    }
+
+    #[test]
+    fn the_least_recently_used_keys_go_first_and_memory_stays_below_the_limit() {
+        let mut lab = full_lab("allkeys-lru", 200);
+        lab.ask(&["GET", "key:0"]);
+        lab.ask(&["PING"]);
+        let instance = &lab.instance;
+        assert!(instance.used_memory() <= instance.config.maxmemory);
+        let alive = |range: std::ops::Range<usize>| {
+            range.filter(|n| instance.dbs[0].slot(format!("key:{n}").as_bytes()).is_some()).count()
+        };
+        let (old, young) = (alive(0..100), alive(100..200));
+        assert!(young > 3 * old, "of the older half {old} are left, of the younger {young}");
+        assert_eq!(instance.stats.evicted_keys as usize, 200 - old - young);
+    }
+
+    #[test]
+    fn volatile_policies_spare_keys_without_an_expiry_and_refuse_writes_when_none_is_left() {
+        let mut lab = full_lab("volatile-ttl", 20);
+        assert_eq!(lab.ask(&["SET", "k", "v"]), Reply::from(refusal::OOM));
+        assert_eq!(lab.instance.dbs[0].len(), 20);
+        assert_eq!(lab.ask(&["GET", "none"]), Reply::Nil, "reads are served");
+        assert_eq!(lab.ask(&["DEL", "key:3"]), Reply::Int(1), "and what frees memory");
+        for n in 4..18 {
+            lab.ask(&["EXPIRE", &format!("key:{n}"), &(1000 - n).to_string()]);
+        }
+        assert_eq!(lab.ask(&["SET", "k", "v"]), Reply::OK);
+        let db = &lab.instance.dbs[0];
+        assert!(db.slot(b"key:17").is_none(), "the nearest to its end went first");
+        assert!(db.slot(b"key:0").is_some() && db.slot(b"key:19").is_some());
+    }
+
+    #[test]
+    fn noeviction_refuses_transactions_that_would_write() {
+        let mut lab = full_lab("noeviction", 20);
+        lab.ask(&["MULTI"]);
+        assert!(lab.ask(&["SET", "k", "v"]).is_error());
+        assert!(lab.ask(&["EXEC"]).is_error());
+        assert_eq!(lab.instance.dbs[0].len(), 20);
     }
 }

@@ -44,3 +44,40 @@ impl Instance {
         look_at > 0 && expired * 100 > look_at * ACCEPTABLE_STALE
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::base::Millis;
+    use crate::engine::Input;
+    use crate::engine::testing::{Lab, transcript};
+
+    #[test]
+    fn one_tick_removes_all_that_expired_together_though_nobody_looks() {
+        let mut lab = Lab::new(3);
+        for n in 0..500 {
+            lab.ask(&["SET", &format!("key:{n}"), "v", "PX", if n % 5 == 0 { "900000" } else { "100" }]);
+        }
+        lab.now += Millis(101);
+        lab.step(Input::Tick);
+        assert_eq!(lab.instance.stats.expired_keys, 400);
+        assert_eq!(lab.instance.dbs[0].len(), 100);
+    }
+
+    #[test]
+    fn a_key_lives_until_its_moment_has_passed() {
+        transcript(
+            "
+            > SET k v PX 1000
+            OK
+            > .sleep 1000
+            > GET k
+            \"v\"
+            > .sleep 1
+            > GET k
+            (nil)
+            > EXISTS k
+            (integer) 0
+            ",
+        );
+    }
+}

@@ -344,3 +344,72 @@ fn parse_timeout(text: &[u8]) -> Result<Millis, Refusal> {
         .ok_or(Refusal::new("ERR timeout is not an integer or out of range"))?;
     u64::try_from(ms).map(Millis).map_err(|_| Refusal::new("ERR timeout is negative"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::Lab;
+
+    /// What `lines` publish, as `channel: message` without the fixed parts.
+    fn events(lines: &[&str]) -> Vec<String> {
+        let mut lab = Lab::new(1);
+        lab.ask(&["CONFIG", "SET", "notify-keyspace-events", "EAn"]);
+        lab.send("bob", &["PSUBSCRIBE", "__keyevent*"]);
+        lab.take("bob");
+        for line in lines {
+            lab.ask(&line.split(' ').collect::<Vec<_>>());
+        }
+        let text =
+            |reply: &Reply| if let Reply::Bulk(bytes) = reply { bytes.lossy().into_owned() } else { String::new() };
+        let message = |reply: Reply| match reply {
+            Reply::Push(parts) | Reply::Array(parts) => {
+                let channel = text(&parts[2]);
+                format!("{} {}", channel.trim_start_matches("__keyevent@").replace("__", ""), text(&parts[3]))
+            }
+            other => format!("{other:?}"),
+        };
+        lab.take("bob").into_iter().map(message).collect()
+    }
+
+    #[test]
+    fn events_have_redis_names_and_order() {
+        for (lines, expected) in [
+            (&["SET a 1 EX 100"][..], &["0:new a", "0:set a", "0:expire a"][..]),
+            (
+                &["SET a 1", "SET b 2", "RENAME a b"],
+                &["0:new a", "0:set a", "0:new b", "0:set b", "0:new b", "0:rename_from a", "0:rename_to b"],
+            ),
+            (&["SET a 1", "MOVE a 1"], &["0:new a", "0:set a", "1:new a", "0:move_from a", "1:move_to a"]),
+            (&["SET a 1", "COPY a b"], &["0:new a", "0:set a", "0:new b", "0:copy_to b"]),
+            (&["INCR a", "APPEND a x", "DEL a none"], &["0:new a", "0:incrby a", "0:append a", "0:del a"]),
+            (&["SET a 1", "EXPIRE a -1"], &["0:new a", "0:set a", "0:del a"]),
+            (&["SETBIT a 1 1", "SETBIT a 1 1", "PFADD h"], &["0:new a", "0:setbit a", "0:new h", "0:pfadd h"]),
+        ] {
+            assert_eq!(events(lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_scan_with_any_count_returns_every_key_once_while_nothing_changes() {
+        let mut lab = Lab::new(2);
+        for n in 0..300 {
+            lab.ask(&["SET", &format!("key:{n}"), "v"]);
+        }
+        for count in ["1", "7", "50", "1000"] {
+            let (mut cursor, mut seen) = (String::from("0"), std::collections::BTreeSet::new());
+            loop {
+                let Reply::Array(parts) = lab.ask(&["SCAN", &cursor, "COUNT", count]) else { panic!("an array") };
+                let [Reply::Bulk(next), Reply::Array(found)] = &parts[..] else { panic!("cursor and keys") };
+                for key in found {
+                    let Reply::Bulk(key) = key else { panic!("a name") };
+                    assert!(seen.insert(key.clone()), "{key:?} came twice with COUNT {count}");
+                }
+                cursor = next.lossy().into_owned();
+                if cursor == "0" {
+                    break;
+                }
+            }
+            assert_eq!(seen.len(), 300, "COUNT {count}");
+        }
+    }
+}

@@ -200,6 +200,12 @@ impl Config {
             self.changed.insert(parameter.name, text);
         }
         self.refresh(parameter);
+        if parameter.name == "notify-keyspace-events"
+            && let [letters] = words
+        {
+            // The text hides `n` beside `A`; published it is all the same.
+            self.notify = value::events(letters).unwrap_or(self.notify);
+        }
         Ok(())
     }
 
