@@ -13,8 +13,10 @@ pub use event_loop::{Node, serve};
 pub use listen::{ListenError, Listener};
 
 use crate::base::{Millis, Rng};
+use crate::engine::Env;
 use crate::engine::Instance;
 use crate::engine::config::Config;
+use crate::engine::config::file::{self, Files};
 use crate::engine::hooks::Hooks;
 use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
@@ -39,22 +41,19 @@ pub fn run(args: &[String]) -> ExitCode {
 }
 
 fn start(args: &[String]) -> Result<(), String> {
-    let mut config = Config::default();
-    let mut dir = PathBuf::from(".");
-    for pair in args.chunks(2) {
-        match pair {
-            [name, value] if name == "--port" => {
-                config.port = value.parse().map_err(|_| format!("bad port {value}"))?
-            }
-            [name, value] if name == "--dir" => dir = PathBuf::from(value),
-            other => return Err(format!("cannot make sense of {}", other.join(" "))),
-        }
-    }
+    let mut config = file::from_args(args, &RealFiles).map_err(|lines| lines.join("\n"))?;
+    let cwd = std::env::current_dir().map_err(|error| format!("the working directory: {error}"))?;
+    config.start_in(&cwd.display().to_string());
+    let dir = config.text("dir").lossy().into_owned();
+    std::fs::read_dir(&dir).map_err(|error| format!("dir {dir}: {error}"))?;
     let mut rng = Rng::new(unguessable());
     let now = Millis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64));
-    let listener = Listener::tcp(IpAddr::V4(Ipv4Addr::LOCALHOST), config.port).map_err(|error| error.to_string())?;
-    let port = listener.port().unwrap_or(config.port);
-    let mut instance = Instance::new(config, now, &mut rng);
+    let listeners = listeners(&config)?;
+    let ports: Vec<String> = listeners.iter().filter_map(Listener::port).map(|port| port.to_string()).collect();
+    let mut disk = FileDisk::new(PathBuf::from(&dir));
+    let booted = Instance::boot(config, &mut Env { now, rng: &mut rng, disk: &mut disk });
+    let (mut instance, log) = booted.map_err(|lines| lines.join("\n"))?;
+    log.iter().for_each(|line| eprintln!("{line}"));
     instance.hooks = Hooks {
         stopwatch: Some(|| START.elapsed().as_micros() as u64),
         sleep: Some(|micros| std::thread::sleep(Duration::from_micros(micros))),
@@ -65,9 +64,66 @@ fn start(args: &[String]) -> Result<(), String> {
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(|error| error.to_string())?;
     }
-    eprintln!("Ready to accept connections tcp on port {port}");
-    let node = Node { instance, disk: Box::new(FileDisk::new(dir)), rng, listeners: vec![listener] };
+    eprintln!("* Ready to accept connections tcp on port {}", ports.join(", "));
+    let node = Node { instance: *instance, disk: Box::new(disk), rng, listeners };
     serve(vec![node], &stop, &mut |_, line| eprintln!("{line}")).map_err(|error| error.to_string())
+}
+
+/// The sockets that the configuration asks for. Without a password only loopback is listened on, whatever `bind` says:
+/// a scratch server must not be open to the network by accident.
+fn listeners(config: &Config) -> Result<Vec<Listener>, String> {
+    let open = !config.text("requirepass").is_empty();
+    let asked = config.text("bind");
+    let asked = asked.lossy();
+    let mut addresses: Vec<IpAddr> =
+        asked.split_whitespace().filter_map(|word| word.trim_start_matches('-').parse().ok()).collect();
+    addresses.retain(|address| open || address.is_loopback());
+    if addresses.is_empty() {
+        addresses.push(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    // redis-server's default asks for IPv6 too, if the machine has it (`-::1`).
+    let optional = |address: &IpAddr| asked.contains(&format!("-{address}"));
+    let mut found = Vec::new();
+    for address in addresses.iter().filter(|_| config.port != 0) {
+        match Listener::tcp(*address, config.port) {
+            Ok(listener) => found.push(listener),
+            Err(_) if optional(address) && addresses.len() > 1 => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    #[cfg(unix)]
+    if let path = config.text("unixsocket")
+        && !path.is_empty()
+    {
+        found.push(Listener::unix(std::path::Path::new(&*path.lossy())).map_err(|error| error.to_string())?);
+    }
+    if found.is_empty() {
+        Err(String::from("nothing to listen on: port is 0 and there is no unixsocket"))
+    } else {
+        Ok(found)
+    }
+}
+
+/// Config files of this computer.
+struct RealFiles;
+
+impl Files for RealFiles {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        std::fs::read(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => String::from("No such file or directory"),
+            _ => error.to_string(),
+        })
+    }
+
+    fn beside(&self, pattern: &str) -> Vec<String> {
+        let (dir, _) = pattern.rsplit_once('/').unwrap_or((".", pattern));
+        let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let prefix = if pattern.contains('/') { format!("{dir}/") } else { String::new() };
+        let mut paths: Vec<String> =
+            names.map(|entry| format!("{prefix}{}", entry.file_name().to_string_lossy())).collect();
+        paths.sort();
+        paths
+    }
 }
 
 /// A seed from the operating system's randomness, by way of std's hasher.
