@@ -162,14 +162,15 @@ fn save(words: &[Bytes]) -> Result<Bytes, String> {
     let words = if matches!(words, [one] if one.is_empty()) { &[] } else { words };
     let numbers: Option<Vec<i64>> = words.iter().map(|word| c_int(word)).collect();
     let valid = |numbers: &Vec<i64>| {
-        numbers.len() % 2 == 0 && numbers.iter().enumerate().all(|(at, n)| *n >= if at % 2 == 0 { 1 } else { 0 })
+        numbers.len().is_multiple_of(2)
+            && numbers.iter().enumerate().all(|(at, n)| *n >= if at % 2 == 0 { 1 } else { 0 })
     };
     let numbers = numbers.filter(valid).ok_or_else(|| String::from("Invalid save parameters"))?;
     Ok(Bytes::from(numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(" ")))
 }
 
 fn output_limits(words: &[Bytes], old: &Bytes) -> Result<Bytes, String> {
-    if words.len() % 4 != 0 {
+    if !words.len().is_multiple_of(4) {
         return Err(String::from("Wrong number of arguments in buffer limit configuration."));
     }
     let old = old.lossy();

@@ -89,7 +89,9 @@ mod tests {
             let items: Vec<Bytes> = (0..size).map(|_| text(rng)).collect();
             values.push(Value::List(Box::new(List::build(items.clone(), limits))));
             let mut ints = Set::new(SEED);
-            (0..size).for_each(|n| drop(ints.insert(Bytes::from((n as i64 * 77_777_777).to_string()), limits)));
+            for n in 0..size {
+                ints.insert(Bytes::from((n as i64 * 77_777_777).to_string()), limits);
+            }
             values.push(Value::Set(Box::new(ints)));
             let mut set = Set::new(SEED);
             set.extend(items.clone(), limits);
@@ -99,7 +101,9 @@ mod tests {
             values.push(Value::Hash(Box::new(hash)));
             let mut zset = Zset::new(SEED);
             let scores = [0.0, -0.0, 1.5, f64::INFINITY, f64::NEG_INFINITY, 1e300, -3.0, 0.1];
-            items.iter().for_each(|it| drop(zset.insert(it.clone(), scores[rng.below(8)], limits)));
+            for it in &items {
+                zset.insert(it.clone(), scores[rng.below(8)], limits);
+            }
             values.push(Value::Zset(Box::new(zset)));
         }
         values
@@ -113,8 +117,6 @@ mod tests {
             Value::Set(set) => set.iter().map(|it| format!("{it:?}")).collect(),
             Value::Hash(hash) => hash.iter().map(|it| format!("{it:?}")).collect(),
             Value::Zset(zset) => zset.iter().map(|it| format!("{it:?}")).collect(),
-            #[allow(unreachable_patterns)]
-            _ => Vec::new(),
         };
         parts.sort();
         format!("{} {parts:?}", value.encoding())
