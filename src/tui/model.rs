@@ -331,10 +331,9 @@ impl Model {
             })
         };
         let disk = self.scene.lesson.world.instances.iter().any(|instance| persists(&instance.conf))
-            || world
-                .instances
-                .iter()
-                .any(|i| i.disk.aof_enabled || i.disk.files.iter().any(|f| f.path.ends_with(".rdb")));
+            || world.instances.iter().any(|i| {
+                i.disk.aof_enabled || i.disk.files.iter().any(|f| f.path == "dump.rdb" || f.path.ends_with("/dump.rdb"))
+            });
         let mut pictures = Vec::new();
         if disk {
             pictures.push(Picture::Disk);

@@ -29,7 +29,7 @@ pub enum Safe {
 
 /// Where a change made at `at` is by now.
 pub fn safety(disk: &Disk, at: Millis) -> Safe {
-    let rdb = disk.files.iter().find(|file| file.path.ends_with(".rdb"));
+    let rdb = disk.files.iter().find(|file| is_snapshot(file));
     let in_rdb = disk.last_save.is_some_and(|saved| saved >= at) && rdb.is_some();
     if in_rdb && rdb.is_some_and(|file| file.durable) {
         return Safe::Platter;
@@ -56,6 +56,9 @@ pub fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
     lines.push(Line::default());
     if instance.state == State::Running {
         lines.extend(window(model, instance, columns));
+    }
+    if instance.state != State::Running {
+        return lines;
     }
     lines.push(Line::styled(cut(&settings(disk), columns, theme.symbols.cut), theme.style(Role::Dim)));
     if let Some(saves) = saves(model, disk) {
@@ -108,9 +111,19 @@ fn holds_data(file: &File) -> bool {
     file.path.ends_with(".rdb") || file.path.ends_with(".aof")
 }
 
+/// An RDB file of its own, not the base of an AOF.
+fn is_snapshot(file: &File) -> bool {
+    file.path.ends_with(".rdb") && !file.path.ends_with(".base.rdb")
+}
+
 /// `dump.rdb 104 B`
 fn part(file: &File, bytes: u64) -> String {
-    let name = file.path.rsplit('/').next().unwrap_or(&file.path);
+    // The three parts of an AOF by what they are; their numbers say nothing here.
+    let name = match file.path.rsplit('/').next().unwrap_or(&file.path) {
+        base if base.ends_with(".base.rdb") || base.ends_with(".base.aof") => "AOF base",
+        log if log.ends_with(".incr.aof") => "AOF log",
+        name => name,
+    };
     format!("{} {bytes} B", clean(name))
 }
 
@@ -168,8 +181,7 @@ fn saves(model: &Model, disk: &Disk) -> Option<String> {
         let n = disk.changes_since_save;
         words.push(format!("{n} change{} since the last RDB", if n == 1 { "" } else { "s" }));
     }
-    if let Some(at) = disk.last_save.filter(|at| at.0 > 0 && disk.files.iter().any(|file| file.path.ends_with(".rdb")))
-    {
+    if let Some(at) = disk.last_save.filter(|at| at.0 > 0 && disk.files.iter().any(is_snapshot)) {
         words.push(format!("last save {} ago", span_words(model.scene.world.now.since(at))));
     }
     if disk.saving {
@@ -201,6 +213,16 @@ mod tests {
         assert_eq!(safety(&disk, Millis(11)), Safe::Memory);
         disk.files = vec![file("dump.rdb", 100, 0)];
         assert_eq!(safety(&disk, Millis(10)), Safe::Cache);
+    }
+
+    #[test]
+    fn the_base_of_an_aof_is_no_snapshot() {
+        let disk = Disk {
+            last_save: Some(Millis(10)),
+            files: vec![file("appendonly.aof.1.base.rdb", 88, 88)],
+            ..Disk::default()
+        };
+        assert_eq!(safety(&disk, Millis(9)), Safe::Memory);
     }
 
     #[test]
