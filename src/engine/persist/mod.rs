@@ -213,7 +213,6 @@ impl Instance {
 
     /// What serverCron does about persistence.
     pub(in crate::engine) fn tick_persistence(&mut self, env: &mut Env, out: &mut Outbox) {
-        self.finish_fsync(env);
         match &self.persist.child {
             Some(child) if child.done_at() > env.now => {}
             Some(Child::Save { .. }) => self.finish_bgsave(env, out),

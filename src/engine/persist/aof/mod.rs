@@ -43,10 +43,8 @@ pub struct Aof {
     /// Bytes of the incremental file, and how many of them were synced.
     incr_size: u64,
     synced_size: u64,
-    /// When the last fsync was begun.
+    /// When the last fsync was.
     pub last_fsync: Millis,
-    /// `everysec`: an fsync was begun in the background and is done with the next tick of the clock.
-    syncing: bool,
     /// The last second for which a time stamp was written.
     stamped: u64,
     pub last_write_error: Option<DiskError>,
@@ -70,7 +68,6 @@ impl Default for Aof {
             incr_size: 0,
             synced_size: 0,
             last_fsync: Millis::ZERO,
-            syncing: false,
             stamped: 0,
             last_write_error: None,
             last_rewrite_ok: true,
@@ -176,14 +173,8 @@ impl Instance {
         let aof = &mut self.persist.aof;
         let due = match policy {
             Fsync::Always => true,
-            Fsync::EverySecond => {
-                // Redis compares whole seconds, and hands the fsync to a thread: the reply does not wait for it.
-                if env.now.secs() > aof.last_fsync.secs() && !aof.syncing {
-                    aof.last_fsync = env.now;
-                    aof.syncing = true;
-                }
-                false
-            }
+            // Redis compares whole seconds.
+            Fsync::EverySecond => env.now.secs() > aof.last_fsync.secs(),
             Fsync::No => false,
         };
         if due {
@@ -198,18 +189,6 @@ impl Instance {
                 }
                 Err(error) => aof.last_write_error = Some(error),
             }
-        }
-    }
-
-    /// The background fsync of `everysec` is done.
-    pub(super) fn finish_fsync(&mut self, env: &mut Env) {
-        let aof = &mut self.persist.aof;
-        if !std::mem::take(&mut aof.syncing) || aof.path.is_empty() {
-            return;
-        }
-        match env.disk.fsync(&aof.path) {
-            Ok(()) => aof.synced_size = aof.incr_size,
-            Err(error) => aof.last_write_error = Some(error),
         }
     }
 
@@ -233,9 +212,6 @@ impl Instance {
     /// When the next fsync is due that the clock brings about; None: nothing waits for one.
     pub(super) fn next_fsync(&self) -> Option<Millis> {
         let aof = &self.persist.aof;
-        if aof.syncing {
-            return Some(aof.last_fsync);
-        }
         let waits = self.config.appendfsync == Fsync::EverySecond && aof.synced_size != aof.incr_size;
         waits.then(|| Millis::from_secs(aof.last_fsync.secs() + 1))
     }
