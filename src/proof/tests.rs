@@ -676,3 +676,18 @@ fn a_huge_line_and_a_huge_answer_are_shown_in_part() {
     session.submit(0, ":undo 2");
     assert!(session.snapshot().instances[0].dbs.is_empty());
 }
+
+#[test]
+fn the_bundled_course_is_proved() {
+    let course = Course::bundled();
+    let taught = taught_before(&course);
+    let faults: Vec<Fault> = std::thread::scope(|scope| {
+        let proofs: Vec<_> = course
+            .lessons()
+            .zip(&taught)
+            .map(|(each, taught)| scope.spawn(move || lesson(each, taught, &embedded).faults))
+            .collect();
+        proofs.into_iter().flat_map(|proof| proof.join().unwrap()).collect()
+    });
+    assert_eq!(faults, []);
+}
