@@ -11,14 +11,12 @@ pub mod config;
 pub mod persistence;
 
 pub mod bitmap;
-pub mod geo;
 pub mod hash;
 pub mod hyperloglog;
 pub mod list;
 pub mod parse;
 pub mod sample;
 pub mod set;
-pub mod stream;
 pub mod string;
 pub mod zset;
 
@@ -55,8 +53,6 @@ pub const FAMILIES: &[&[Command]] = &[
     string::COMMANDS,
     bitmap::COMMANDS,
     hyperloglog::COMMANDS,
-    geo::COMMANDS,
-    stream::COMMANDS,
     list::COMMANDS,
     set::COMMANDS,
     zset::COMMANDS,

@@ -1,5 +1,0 @@
-//! Streams: logs of entries with consumer groups.
-
-use crate::engine::command::Command;
-
-pub const COMMANDS: &[Command] = &[];
