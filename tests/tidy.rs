@@ -27,15 +27,14 @@ const RINGS: &[(&str, &[&str])] = &[
     ("tutor", &["base", "resp", "snapshot", "transcript", "port", "check", "lesson", "console", "assist"]),
     // ring 3: edges
     ("backend", &["base", "resp", "snapshot", "engine", "lab", "port", "lesson"]),
-    ("store", &["base", "resp", "snapshot", "port", "lesson", "tutor"]),
-    ("prove", &["base", "resp", "snapshot", "transcript", "port", "check", "lesson", "console", "assist", "tutor"]),
+    ("proof", &["base", "resp", "snapshot", "transcript", "port", "check", "lesson", "console", "assist", "tutor"]),
+    ("author", &["base", "lesson", "proof", "backend"]),
+    ("learn", &["base", "snapshot", "port", "check", "lesson", "console", "tutor"]),
+    ("store", &["base", "resp", "snapshot", "port", "lesson", "tutor", "learn"]),
     ("server", &["base", "resp", "engine"]),
-    (
-        "repl",
-        &["base", "resp", "snapshot", "port", "console", "assist", "store", "engine::command", "engine::commands"],
-    ),
-    ("plain", &["base", "resp", "snapshot", "port", "check", "lesson", "console", "assist", "tutor", "store"]),
-    ("tui", &["base", "resp", "snapshot", "port", "check", "lesson", "console", "assist", "tutor", "store"]),
+    ("repl", &["base", "resp", "snapshot", "port", "console", "assist", "engine::command", "engine::commands"]),
+    ("plain", &["base", "resp", "snapshot", "port", "check", "lesson", "console", "assist", "tutor", "learn"]),
+    ("tui", &["base", "resp", "snapshot", "port", "check", "lesson", "console", "assist", "tutor", "learn"]),
 ];
 
 /// Modules whose results depend on nothing but their inputs, and the words that would break that.
@@ -97,8 +96,10 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn module_of(path: &Path) -> Option<String> {
     let inside = path.strip_prefix(root().join("src")).ok()?;
     let first = inside.components().next()?.as_os_str().to_str()?.trim_end_matches(".rs").to_owned();
-    // A file named tests.rs is its folder's `#[cfg(test)]` module, which may build whatever it tests with.
-    let exempt = matches!(first.as_str(), "main" | "lib" | "cli") || inside.ends_with("tests.rs");
+    // Modules named tests or testing are `#[cfg(test)]`, and may build whatever they test with.
+    let test =
+        inside.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs" | "testing.rs")));
+    let exempt = test || matches!(first.as_str(), "main" | "lib" | "cli");
     (!exempt).then_some(first)
 }
 

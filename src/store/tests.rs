@@ -1,3 +1,5 @@
+//! Progress on disk: kept, resumed, put aside when broken, carried from machine to machine.
+
 use super::*;
 use crate::backend::lesson::embedded;
 use crate::base::Millis;
