@@ -33,7 +33,7 @@ fn bytes(rng: &mut Rng) -> Vec<u8> {
 /// No big numbers: redis-cli 7.0 ends itself at one. Doubles are such as 7.0 and 7.2 write alike.
 fn random_reply(rng: &mut Rng, depth: usize) -> Reply {
     let count = if rng.below(6) == 0 { 9 + rng.below(4) } else { rng.below(4) };
-    let mut items = |rng: &mut Rng| (0..count).map(|_| random_reply(rng, depth + 1)).collect::<Vec<_>>();
+    let items = |rng: &mut Rng| (0..count).map(|_| random_reply(rng, depth + 1)).collect::<Vec<_>>();
     match rng.below(if depth < 3 { 11 } else { 8 }) {
         0 => Reply::Status(format!("STATUS {}", rng.below(100)).into()),
         1 => Reply::Error(format!("ERR \"{}\"", rng.below(100)).into()),

@@ -293,7 +293,7 @@ fn svg(screen: &vt100::Screen) -> String {
             let mut text = String::new();
             while column < columns && ink(screen, row, column) == style {
                 let contents = screen.cell(row, column).map(|cell| cell.contents()).unwrap_or_default();
-                text.push_str(if contents.is_empty() { " " } else { &contents });
+                text.push_str(if contents.is_empty() { " " } else { contents });
                 column += 1;
             }
             if text.trim().is_empty() {

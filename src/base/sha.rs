@@ -44,7 +44,7 @@ pub fn sha1(text: &[u8]) -> [u8; 20] {
 
 /// The first 32 bits of the fractional parts of the square roots (`power` 2) or cube roots (3) of the first primes.
 fn root_bits<const N: usize>(power: u32) -> [u32; N] {
-    let is_prime = |n: &u64| (2..*n).all(|divisor| n % divisor != 0);
+    let is_prime = |n: &u64| (2..*n).all(|divisor| !n.is_multiple_of(divisor));
     let mut primes = (2u64..).filter(is_prime);
     std::array::from_fn(|_| {
         let prime = u128::from(primes.next().expect("there are infinitely many primes"));

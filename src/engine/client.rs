@@ -163,7 +163,7 @@ impl Client {
     /// are those of redis-server for a small request.
     pub fn describe(&self, now: Millis, request: Option<&[Bytes]>) -> String {
         const QUERY_BUFFER: usize = 20474;
-        let sent = request.map_or(0, |args| crate::resp::encode::request_len(args));
+        let sent = request.map_or(0, crate::resp::encode::request_len);
         let arguments = request.map_or(0, |args| args.iter().map(|arg| arg.len()).sum::<usize>());
         let queued = self.transaction.as_ref().map_or(0, |transaction| {
             let words = transaction.queue.iter().flat_map(|(_, args)| args);

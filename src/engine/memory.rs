@@ -105,7 +105,7 @@ fn estimate<T>(elements: impl Iterator<Item = T>, len: usize, samples: usize, si
         sum += size(element);
         seen += 1;
     }
-    if seen == 0 { 0 } else { sum * len / seen }
+    (sum * len).checked_div(seen).unwrap_or(0)
 }
 
 fn buckets(len: usize) -> usize {

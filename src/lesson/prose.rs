@@ -191,7 +191,7 @@ impl<'a, I: Iterator<Item = (Event<'a>, Range<usize>)>> Walker<'a, I> {
                 out.extend(inner);
             }
         }
-        while let Some((event, _)) = self.events.next() {
+        for (event, _) in self.events.by_ref() {
             if matches!(event, Event::End(_)) {
                 break;
             }

@@ -79,10 +79,10 @@ pub fn complete(model: &mut Model) {
     }
     // More than one: what they have in common first, if that says more than what is typed.
     let walk = Completing { from: found.start, words, at: 0 };
-    if let Some(shell) = model.shell_mut() {
-        if found.end > cursor {
-            shell.input.replace(cursor, found.end, "");
-        }
+    if let Some(shell) = model.shell_mut()
+        && found.end > cursor
+    {
+        shell.input.replace(cursor, found.end, "");
     }
     put(model, &walk);
     if walk.words.len() > 1 {

@@ -263,12 +263,12 @@ fn pasted(model: &mut Model, text: String) -> Vec<Effect> {
         return Vec::new();
     }
     let megabytes = text.len() as f64 / (1024.0 * 1024.0);
-    if let Some(shell) = model.shell_mut() {
-        if !shell.input.insert(text) {
-            model.notice = Some(format!(
-                "That paste is one line of {megabytes:.1} MB; a line takes up to 1 MB. Nothing was inserted."
-            ));
-        }
+    if let Some(shell) = model.shell_mut()
+        && !shell.input.insert(text)
+    {
+        model.notice = Some(format!(
+            "That paste is one line of {megabytes:.1} MB; a line takes up to 1 MB. Nothing was inserted."
+        ));
     }
     Vec::new()
 }

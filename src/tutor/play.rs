@@ -158,7 +158,7 @@ pub fn duration(span: Millis) -> String {
     if secs == 0 {
         return format!("{} ms", span.0);
     }
-    let exact = units.iter().find(|(unit, _)| secs % unit == 0 && secs >= *unit);
+    let exact = units.iter().find(|(unit, _)| secs.is_multiple_of(*unit) && secs >= *unit);
     let (unit, name) = exact.copied().unwrap_or((1, "second"));
     let n = secs / unit;
     format!("{n} {name}{}", if n == 1 { "" } else { "s" })

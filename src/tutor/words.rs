@@ -182,7 +182,11 @@ impl Session {
             lines.extend(submitted.lines);
             match submitted.word {
                 Some(Word::Time(span)) => backend.advance(span),
-                Some(Word::Undo(steps)) => (0..steps).for_each(|_| drop(backend.undo())),
+                Some(Word::Undo(steps)) => {
+                    for _ in 0..steps {
+                        backend.undo();
+                    }
+                }
                 _ => {}
             }
             for terminal in &mut terminals {

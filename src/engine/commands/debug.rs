@@ -144,7 +144,7 @@ fn protocol(call: &Call) -> Outcome {
     Ok(match &*word {
         b"string" => Reply::bulk("Hello World"),
         b"integer" => Reply::Int(12345),
-        b"double" => Reply::Double(3.141),
+        b"double" => Reply::Double(3_141.0 / 1_000.0),
         b"null" => Reply::Nil,
         b"array" => Reply::Array(numbers(0..3)),
         b"set" => Reply::Set(numbers(0..3)),

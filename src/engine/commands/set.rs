@@ -321,7 +321,7 @@ fn sets<'c>(call: &'c mut Call, keys: &[Bytes]) -> Result<Vec<Option<&'c Set>>, 
 }
 
 /// The sets in which to look for common members, the smallest first; None if one is missing.
-fn smallest_first<'c>(sets: Vec<Option<&'c Set>>) -> Option<Vec<&'c Set>> {
+fn smallest_first(sets: Vec<Option<&Set>>) -> Option<Vec<&Set>> {
     let mut sets: Vec<&Set> = sets.into_iter().collect::<Option<_>>()?;
     sets.sort_by_key(|set| set.len());
     Some(sets)

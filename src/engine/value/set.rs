@@ -295,7 +295,9 @@ mod tests {
             set.extend((0..60).map(member), &limits);
             let (mut seen, mut cursor) = (BTreeSet::new(), 0);
             loop {
-                cursor = set.scan(cursor, |member| drop(seen.insert(member)));
+                cursor = set.scan(cursor, |member| {
+                    seen.insert(member);
+                });
                 if cursor == 0 {
                     break;
                 }

@@ -213,7 +213,7 @@ fn lesson(markdown: Source, yaml: Source, module: &str, number: &str) -> Result<
 }
 
 fn has_exercise(blocks: &[super::Block], index: usize) -> bool {
-    blocks.iter().any(|block| *block == super::Block::Exercise(index))
+    blocks.contains(&super::Block::Exercise(index))
 }
 
 fn tree_of(source: &Source) -> Result<crate::check::form::Node, Fault> {

@@ -150,10 +150,11 @@ fn anchor(text: &str) -> Option<(usize, usize)> {
                 }
                 None if c == '#' && before == ' ' => break,
                 None if may_begin && (c == '"' || c == '\'') => quoted = Some(c),
-                None if may_begin && (c == '&' || c == '*') => {
-                    if chars.get(column + 1).is_some_and(|next| next.is_alphanumeric() || *next == '_') {
-                        return Some((number + 1, column + 1));
-                    }
+                None if may_begin
+                    && (c == '&' || c == '*')
+                    && chars.get(column + 1).is_some_and(|next| next.is_alphanumeric() || *next == '_') =>
+                {
+                    return Some((number + 1, column + 1));
                 }
                 None => {}
             }

@@ -143,7 +143,7 @@ fn a_key_that_time_took_is_said_to_be_expired() {
     let mut model = model((80, 24));
     answer(&mut model, later());
     let mut gone = later();
-    gone.world.now = gone.world.now + Millis::from_secs(1801);
+    gone.world.now += Millis::from_secs(1801);
     gone.world.instances[0].dbs[0].keys.remove(2);
     gone.writes.push(crate::tui::model::Write { sequence: 9, event: "expired".into(), ..gone.writes[2].clone() });
     update(&mut model, Message::Looked(Box::new(gone)));
@@ -159,7 +159,7 @@ fn the_ttl_bar_runs_down_from_where_it_was_first_seen() {
     model.picture = Picture::Keys;
     assert!(text(&model).contains("████████    30:00"), "{}", text(&model));
     let mut half = later();
-    half.world.now = half.world.now + Millis::from_secs(900);
+    half.world.now += Millis::from_secs(900);
     update(&mut model, Message::Looked(Box::new(half)));
     assert!(text(&model).contains("████░░░░    15:00"), "{}", text(&model));
 }
