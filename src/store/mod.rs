@@ -1,7 +1,9 @@
 //! Progress on disk.
 //!
-//!     progress.json               which exercises of which lesson are solved, and where the learner was
-//!     lessons/ID.journal          what was typed in the running lesson, one entry a line, appended before its answer is shown
+//! ```text
+//! progress.json               which exercises of which lesson are solved, and where the learner was
+//! lessons/ID.journal          what was typed in the running lesson, one entry a line, appended before its answer is shown
+//! ```
 //!
 //! progress.json is replaced as a whole, so that it is always the old one or the new one. A journal only grows; a line torn
 //! by the end of the program or the machine is dropped when it is read. What cannot be read is kept aside under
