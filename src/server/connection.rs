@@ -7,7 +7,10 @@ use std::io::{self, Read, Write};
 /// What a read from a socket brought.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Got {
+    /// Fewer than there was room for: the socket is empty now.
     Bytes,
+    /// As many as there was room for: there may be more.
+    Full,
     Nothing,
     /// The other side is gone.
     End,
@@ -43,7 +46,7 @@ impl Connection {
                 Ok(0) => Got::End,
                 Ok(len) => {
                     self.requests.feed(&scratch[..len]);
-                    Got::Bytes
+                    if len == scratch.len() { Got::Full } else { Got::Bytes }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Got::Nothing,

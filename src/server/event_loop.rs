@@ -50,7 +50,13 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut dyn FnMut(usize
         for event in &events {
             match event.token().0 {
                 token if token < server.first_client => server.accept(token, now, log)?,
-                token => server.turn(token, now, event.is_readable() || event.is_read_closed(), log),
+                token => {
+                    server.turn(token, now, event.is_readable() || event.is_read_closed(), log);
+                    if event.is_read_closed() {
+                        // The end stands behind the bytes just read, and is not told of again.
+                        server.unread.push(token);
+                    }
+                }
             }
         }
         if stop.swap(false, Ordering::Relaxed) {
@@ -180,7 +186,8 @@ impl Server {
         match got {
             Got::Nothing => return,
             Got::End => return self.hang_up(token, now, log),
-            Got::Bytes => self.unread.push(token),
+            Got::Bytes => {}
+            Got::Full => self.unread.push(token),
         }
         let id = self.id_of(token);
         while let Some(connection) = self.connections.get_mut(&token)
