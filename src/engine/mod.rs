@@ -20,6 +20,7 @@ pub mod evict;
 pub mod expire;
 pub mod hooks;
 pub mod keyspace;
+pub mod link;
 pub mod memory;
 pub mod notify;
 pub mod persist;
@@ -44,6 +45,7 @@ use config::Config;
 use dict::HashSeed;
 use disk::Disk;
 use keyspace::Db;
+use link::{Address, LinkId};
 use persist::Persistence;
 use pubsub::PubSub;
 use slowlog::SlowLog;
@@ -67,6 +69,13 @@ pub enum Input {
     Connect(ClientId),
     Request(ClientId, Vec<Bytes>),
     Hangup(ClientId),
+    /// A link that this instance dialled stands.
+    LinkUp(LinkId),
+    /// Somebody opened a link to the bus port, from this host.
+    LinkCameIn(LinkId, String),
+    LinkBytes(LinkId, Vec<u8>),
+    /// A link ended, or could not be made.
+    LinkDown(LinkId),
     /// serverCron: active expiry, timeouts, save points, fsync policy. Ten times a second, or less when idle.
     Tick,
 }
@@ -77,6 +86,13 @@ pub enum Output {
     Reply(ClientId, Reply),
     /// Out of band: a message, a MONITOR line, an invalidation.
     Push(ClientId, Reply),
+    /// Bytes to a client as they stand: the snapshot and the stream that a replica gets.
+    Raw(ClientId, Vec<u8>),
+    /// Open a link to another server; `Input::LinkUp` or `LinkDown` answers.
+    Dial(LinkId, Address),
+    LinkSend(LinkId, Vec<u8>),
+    /// End a link; nothing more comes over it, no `LinkDown` either.
+    LinkClose(LinkId),
     /// The connection ends, after what was said before.
     Close(ClientId),
     /// A line of the server's log, without its time stamp.
@@ -193,6 +209,8 @@ impl Instance {
             Input::Connect(id) => self.welcome(id, env.now),
             Input::Request(id, args) => self.request(env, id, args, out),
             Input::Hangup(id) => self.hang_up(id),
+            // Nothing dials yet.
+            Input::LinkUp(_) | Input::LinkCameIn(..) | Input::LinkBytes(..) | Input::LinkDown(_) => {}
             Input::Tick => self.tick(env, out),
         }
     }

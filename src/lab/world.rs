@@ -407,6 +407,7 @@ impl World {
                     self.deliver(id, Incoming::Push(reply));
                 }
                 Output::Close(client) => self.close(at, client),
+                Output::Raw(..) | Output::Dial(..) | Output::LinkSend(..) | Output::LinkClose(_) => {}
                 Output::Log(text) => self.log(at, &text),
                 Output::Trace(trace) => changes.push(trace),
                 Output::Exit => exits = true,

@@ -222,6 +222,7 @@ impl Server {
                         self.dirty.push(token);
                     }
                 }
+                Output::Raw(..) | Output::Dial(..) | Output::LinkSend(..) | Output::LinkClose(_) => {}
                 Output::Log(line) => log(index, &line),
                 Output::Trace(_) => {}
                 Output::Exit => ended = true,
