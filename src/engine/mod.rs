@@ -26,6 +26,7 @@ pub mod notify;
 pub mod persist;
 pub mod pubsub;
 pub mod refusal;
+pub mod replication;
 pub mod slowlog;
 pub mod stats;
 pub mod syntax;
@@ -45,9 +46,10 @@ use config::Config;
 use dict::HashSeed;
 use disk::Disk;
 use keyspace::Db;
-use link::{Address, LinkId};
+use link::{Address, LinkId, Links, Owner};
 use persist::Persistence;
 use pubsub::PubSub;
+use replication::Replication;
 use slowlog::SlowLog;
 use stats::Stats;
 use std::collections::BTreeMap;
@@ -161,8 +163,8 @@ pub struct Instance {
     pub seed: HashSeed,
     pub run_id: String,
     pub persist: Persistence,
-    /// Names the history of changes that replicas follow.
-    pub replication_id: String,
+    pub replication: Replication,
+    pub links: Links,
     pub now: Millis,
 }
 
@@ -197,7 +199,8 @@ impl Instance {
             seed,
             run_id: rng.hex40(),
             persist: Persistence::new(now),
-            replication_id: rng.hex40(),
+            replication: Replication::new(rng),
+            links: Links::default(),
             now,
         }
     }
@@ -209,9 +212,30 @@ impl Instance {
             Input::Connect(id) => self.welcome(id, env.now),
             Input::Request(id, args) => self.request(env, id, args, out),
             Input::Hangup(id) => self.hang_up(id),
-            // Nothing dials yet.
-            Input::LinkUp(_) | Input::LinkCameIn(..) | Input::LinkBytes(..) | Input::LinkDown(_) => {}
+            Input::LinkUp(_) | Input::LinkCameIn(..) | Input::LinkBytes(..) | Input::LinkDown(_) => {
+                self.link_input(env, input, out);
+            }
             Input::Tick => self.tick(env, out),
+        }
+    }
+
+    /// Hands what a link brings to the part of the instance that it belongs to.
+    fn link_input(&mut self, _env: &mut Env, input: Input, _out: &mut Outbox) {
+        let (Input::LinkUp(link) | Input::LinkCameIn(link, _) | Input::LinkBytes(link, _) | Input::LinkDown(link)) =
+            input
+        else {
+            return;
+        };
+        if matches!(input, Input::LinkCameIn(..)) {
+            self.links.came_in(link);
+        }
+        // Of a link that this instance has closed nothing matters any more.
+        let Some(owner) = self.links.owner(link) else { return };
+        if matches!(input, Input::LinkDown(_)) {
+            self.links.ended(link);
+        }
+        match owner {
+            Owner::Replication | Owner::Bus | Owner::Migrate => {}
         }
     }
 

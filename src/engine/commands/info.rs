@@ -307,7 +307,7 @@ fn replication(call: &mut Call, text: &mut String) {
             ("role", &"master"),
             ("connected_slaves", &0),
             ("master_failover_state", &"no-failover"),
-            ("master_replid", &call.server.replication_id),
+            ("master_replid", &call.server.replication.id),
             ("master_replid2", &"0".repeat(40)),
             ("master_repl_offset", &0),
             ("second_repl_offset", &-1),
