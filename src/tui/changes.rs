@@ -40,3 +40,17 @@ pub fn mark(model: &mut Model, after: &Scene, step: bool) {
 fn differs(old: &Key, new: &Key) -> bool {
     old.value != new.value || old.expires_at != new.expires_at || old.kind != new.kind || old.length != new.length
 }
+
+/// How a mark is said in a word.
+pub fn mark_word(mark: &Mark) -> String {
+    match mark {
+        Mark::New => "new".to_owned(),
+        Mark::Changed => "changed".to_owned(),
+        Mark::Gone(event) => match event.as_str() {
+            "expired" => "expired".to_owned(),
+            "evicted" => "evicted".to_owned(),
+            "" => "gone".to_owned(),
+            _ => "deleted".to_owned(),
+        },
+    }
+}

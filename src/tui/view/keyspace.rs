@@ -1,9 +1,9 @@
 //! The keys of the server that the active terminal speaks to: type, value, and a bar for the time they have left.
 
+use super::super::changes::mark_word;
 use super::super::model::{KeyAt, Mark, Model};
 use super::super::text::{clean, cut, fit, width};
 use super::super::theme::{Role, Theme};
-use super::super::update::mark_word;
 use crate::base::{Bytes, Millis};
 use crate::snapshot::{Instance, Key, State, Value};
 use ratatui::text::{Line, Span};
