@@ -5,7 +5,7 @@
 //! Modules stand here in reading order, in rings. An inner ring never imports an outer one; `tests/tidy.rs` holds the table
 //! and fails on an arrow that points outwards.
 //!
-//! - **Words**: bytes, time, replies, transcripts, snapshots. No commands, no I/O.
+//! - **Words**: bytes, time, replies, races, snapshots, transcripts. No commands, no I/O.
 //! - **The machine**: `engine` is one Redis instance as a pure value; `lab` is a world of them on one clock, with a disk of
 //!   three layers, a journal, undo and forks; `port` is how everybody else uses such a machine.
 //! - **Teaching**: `check` judges a world, `lesson` is a course as data, `console` is a terminal of the lab, `assist` helps at
@@ -39,6 +39,7 @@
 //! files below `lessons/` and its line in `course.yaml`.
 
 pub mod base;
+pub mod race;
 pub mod resp;
 pub mod snapshot;
 pub mod transcript;

@@ -160,6 +160,9 @@ pub enum What {
     /// A key changed; `event` is the keyspace event's name (`set`, `del`, `expire`, `expired`, `evicted` ...). `by` is
     /// the sequence number of the command that did it, None if time did.
     Key { db: usize, key: Bytes, event: String, by: Option<u64> },
+    /// A key that a client watches has changed for the first time since WATCH: its EXEC will answer nil. `by` is the
+    /// sequence number of the command that changed it, perhaps the client's own; None if time did.
+    WatchBroken { client: u64, terminal: Option<String>, db: usize, key: Bytes, by: Option<u64> },
     /// A process of the lab began or ended.
     Process { pid: u32, state: State, how: String },
     /// A line of the server's log.

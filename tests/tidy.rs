@@ -10,37 +10,49 @@ const RINGS: &[(&str, &[&str])] = &[
     // ring 0: words
     ("base", &[]),
     ("resp", &["base"]),
+    ("race", &["base", "resp"]),
     ("snapshot", &["base", "resp"]),
     ("transcript", &["base", "resp"]),
     // ring 1: the machine
     ("engine", &["base", "resp"]),
-    ("port", &["base", "resp", "snapshot"]),
-    ("lab", &["base", "resp", "snapshot", "port", "engine"]),
+    ("port", &["base", "resp", "race", "snapshot"]),
+    ("lab", &["base", "resp", "race", "snapshot", "port", "engine"]),
     // ring 2: teaching
     ("assist", &["base", "resp", "engine::command", "engine::commands", "engine::syntax"]),
     (
         "console",
-        &["base", "resp", "snapshot", "port", "assist", "engine::command", "engine::commands", "engine::syntax"],
+        &[
+            "base",
+            "resp",
+            "race",
+            "snapshot",
+            "port",
+            "assist",
+            "engine::command",
+            "engine::commands",
+            "engine::syntax",
+        ],
     ),
-    ("check", &["base", "resp", "snapshot"]),
+    ("check", &["base", "resp", "race", "snapshot"]),
     ("lesson", &["base", "resp", "transcript", "check"]),
-    ("tutor", &["base", "resp", "snapshot", "transcript", "port", "check", "lesson", "console", "assist"]),
+    ("tutor", &["base", "resp", "race", "snapshot", "transcript", "port", "check", "lesson", "console", "assist"]),
     // ring 3: edges
-    ("backend", &["base", "resp", "snapshot", "engine", "lab", "port", "lesson"]),
+    ("backend", &["base", "resp", "race", "snapshot", "engine", "lab", "port", "lesson"]),
     ("proof", &["base", "resp", "snapshot", "transcript", "port", "check", "lesson", "console", "assist", "tutor"]),
     ("author", &["base", "lesson", "proof", "backend"]),
-    ("learn", &["base", "snapshot", "port", "check", "lesson", "console", "tutor"]),
+    ("learn", &["base", "race", "snapshot", "port", "check", "lesson", "console", "tutor"]),
     ("store", &["base", "resp", "snapshot", "port", "lesson", "tutor", "learn"]),
     ("server", &["base", "resp", "engine"]),
     ("repl", &["base", "resp", "snapshot", "port", "console", "assist", "engine::command", "engine::commands"]),
-    ("plain", &["base", "resp", "snapshot", "port", "check", "lesson", "console", "assist", "tutor", "learn"]),
-    ("tui", &["base", "resp", "snapshot", "port", "check", "lesson", "console", "assist", "tutor", "learn"]),
+    ("plain", &["base", "resp", "race", "snapshot", "port", "check", "lesson", "console", "assist", "tutor", "learn"]),
+    ("tui", &["base", "resp", "race", "snapshot", "port", "check", "lesson", "console", "assist", "tutor", "learn"]),
 ];
 
 /// Modules whose results depend on nothing but their inputs, and the words that would break that.
 const PURE: &[&str] = &[
     "base",
     "resp",
+    "race",
     "snapshot",
     "transcript",
     "engine",

@@ -1,7 +1,7 @@
 //! From a request to its reply: look up, refuse or queue, perform, propagate, serve those who waited.
 
 use super::call::{Call, Propagate};
-use super::client::{Client, ClientId, ReplyMode};
+use super::client::{Client, ClientId, ReplyMode, Watched};
 use super::command::{self, Command, Outcome};
 use super::commands::{self, Entry};
 use super::refusal::{self, Refusal};
@@ -299,6 +299,7 @@ impl Instance {
 
     /// Puts a reply into the outbox, as the client's reply mode allows. Pushes are no replies: they always go out.
     pub(super) fn say(&mut self, id: ClientId, reply: Reply, out: &mut Outbox) {
+        self.tell_broken_watches(out);
         let Some(client) = self.clients.get_mut(&id) else { return };
         let silent = match client.reply_mode {
             ReplyMode::On => false,
@@ -455,8 +456,20 @@ impl Instance {
             match watched {
                 // It was past its expiry when WATCH came: that it is removed now changes nothing.
                 Some(watched) if watched.was_expired && gone => watched.was_expired = false,
-                _ => client.watch_broken = true,
+                _ => {
+                    if self.tracing && !client.watch_broken {
+                        self.broken_watches.push((*id, db, Bytes::copy(key)));
+                    }
+                    client.watch_broken = true;
+                }
             }
+        }
+    }
+
+    /// EXEC found that a watched key's time has come, though nobody has removed it yet.
+    pub(super) fn watch_expired(&mut self, id: ClientId, watched: Watched) {
+        if self.tracing {
+            self.broken_watches.push((id, watched.db, watched.key));
         }
     }
 

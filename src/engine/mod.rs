@@ -101,6 +101,8 @@ pub enum Output {
     Log(String),
     /// Only while `Instance::tracing`: a key changed.
     Trace(KeyTrace),
+    /// Only while `Instance::tracing`: a key that this client watches has changed, so its EXEC will answer nil.
+    WatchBroken(ClientId, usize, Bytes),
     /// The process ends (SHUTDOWN).
     Exit,
 }
@@ -158,8 +160,10 @@ pub struct Instance {
     /// DEBUG SET-ACTIVE-EXPIRE 0 switches the sampling passes off.
     pub active_expire: bool,
     pub hooks: hooks::Hooks,
-    /// Say every change of a key as `Output::Trace`.
+    /// Say every change of a key as `Output::Trace`, and every broken watch as `Output::WatchBroken`.
     pub tracing: bool,
+    /// Watches that broke and were not told yet; empty between steps.
+    broken_watches: Vec<(ClientId, usize, Bytes)>,
     pub seed: HashSeed,
     pub run_id: String,
     pub persist: Persistence,
@@ -196,6 +200,7 @@ impl Instance {
             active_expire: true,
             hooks: hooks::Hooks::default(),
             tracing: false,
+            broken_watches: Vec::new(),
             seed,
             run_id: rng.hex40(),
             persist: Persistence::new(now),
@@ -217,6 +222,12 @@ impl Instance {
             }
             Input::Tick => self.tick(env, out),
         }
+        self.tell_broken_watches(out);
+    }
+
+    /// Says which watches broke, while somebody traces. Before the reply of the command that did it, as its other changes.
+    fn tell_broken_watches(&mut self, out: &mut Outbox) {
+        out.extend(self.broken_watches.drain(..).map(|(id, db, key)| Output::WatchBroken(id, db, key)));
     }
 
     /// Hands what a link brings to the part of the instance that it belongs to.

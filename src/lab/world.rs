@@ -10,7 +10,7 @@ use super::history::History;
 use super::process::Process;
 use super::topology::{Cron, Topology};
 use crate::base::{Bytes, Millis, Rng};
-use crate::engine::{ClientId, Env, Input, Instance, Outbox, Output};
+use crate::engine::{ClientId, Env, Input, Instance, KeyTrace, Outbox, Output};
 use crate::port::{ConnectionId, Incoming, Signal};
 use crate::resp::{Protocol, Reply};
 use crate::snapshot::{Event, State, What};
@@ -28,6 +28,22 @@ pub(super) struct Connection {
     pub open: bool,
     /// Requests of a blocked client, oldest first, with the database they were sent in.
     asked: VecDeque<(usize, Vec<Bytes>)>,
+}
+
+/// What an instance says of a command beside its reply.
+enum Change {
+    Key(KeyTrace),
+    Watch(ClientId, usize, Bytes),
+}
+
+impl Change {
+    /// The key that was found expired.
+    fn expired(&self) -> Option<(usize, Bytes)> {
+        match self {
+            Change::Key(trace) if trace.event == "expired" => Some((trace.db, trace.key.clone())),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -396,7 +412,7 @@ impl World {
                     let id = self.connection_of(at, client);
                     if let Some(sequence) = self.tell(&name, id, client, &reply) {
                         told = (id == asker).then_some(sequence).or(told);
-                        self.note_changes(&name, &mut changes, Some(sequence));
+                        self.note_changes(at, &name, &mut changes, Some(sequence));
                     }
                     let reply = reply.seen_by(self.protocol_of(at, client));
                     self.deliver(id, Incoming::Reply(reply));
@@ -409,12 +425,13 @@ impl World {
                 Output::Close(client) => self.close(at, client),
                 Output::Raw(..) | Output::Dial(..) | Output::LinkSend(..) | Output::LinkClose(_) => {}
                 Output::Log(text) => self.log(at, &text),
-                Output::Trace(trace) => changes.push(trace),
+                Output::Trace(trace) => changes.push(Change::Key(trace)),
+                Output::WatchBroken(client, db, key) => changes.push(Change::Watch(client, db, key)),
                 Output::Exit => exits = true,
             }
         }
         let told = told.or_else(|| asker.and_then(|id| self.tell_unanswered(&name, at, id)));
-        self.note_changes(&name, &mut changes, told);
+        self.note_changes(at, &name, &mut changes, told);
         if exits {
             self.end(at, State::Stopped, if asker.is_some() { "SHUTDOWN" } else { "SIGTERM" });
         }
@@ -446,12 +463,30 @@ impl World {
         Some(self.note(name, What::Command { client: client.0, terminal, db, args, reply: Reply::None }))
     }
 
-    fn note_changes(&mut self, name: &str, changes: &mut Vec<crate::engine::KeyTrace>, cause: Option<u64>) {
+    fn note_changes(&mut self, at: usize, name: &str, changes: &mut Vec<Change>, cause: Option<u64>) {
+        let expired: Vec<(usize, Bytes)> = changes.iter().filter_map(Change::expired).collect();
         for change in changes.drain(..) {
             // A command may be the one that finds an expired key, but it was time that took it.
-            let by = cause.filter(|_| change.event != "expired");
-            self.note(name, What::Key { db: change.db, key: change.key, event: change.event.to_owned(), by });
+            let what = match change {
+                Change::Key(KeyTrace { db, key, event }) => {
+                    What::Key { db, key, event: event.to_owned(), by: cause.filter(|_| event != "expired") }
+                }
+                Change::Watch(client, db, key) => {
+                    let terminal = self.connection_of(at, client).and_then(|id| self.connections[&id].terminal.clone());
+                    // EXEC itself changes nothing before it looks: what it found had expired.
+                    let own_exec = cause.is_some_and(|cause| self.is_exec_of(cause, client));
+                    let by = cause.filter(|_| !own_exec && !expired.contains(&(db, key.clone())));
+                    What::WatchBroken { client: client.0, terminal, db, key, by }
+                }
+            };
+            self.note(name, what);
         }
+    }
+
+    /// Whether event `sequence` is an EXEC of `client`.
+    fn is_exec_of(&self, sequence: u64, client: ClientId) -> bool {
+        matches!(self.history.since(sequence - 1).next().map(|event| &event.what),
+            Some(What::Command { client: id, args, .. }) if *id == client.0 && args.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec")))
     }
 
     fn connection_of(&self, at: usize, client: ClientId) -> Option<ConnectionId> {

@@ -224,7 +224,7 @@ impl Server {
                 }
                 Output::Raw(..) | Output::Dial(..) | Output::LinkSend(..) | Output::LinkClose(_) => {}
                 Output::Log(line) => log(index, &line),
-                Output::Trace(_) => {}
+                Output::Trace(_) | Output::WatchBroken(..) => {}
                 Output::Exit => ended = true,
             }
         }

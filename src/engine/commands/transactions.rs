@@ -81,13 +81,18 @@ fn exec(call: &mut Call) -> Outcome {
     let now = call.now;
     let expired = {
         let mut watched = call.me().watched.iter().filter(|watched| !watched.was_expired);
-        watched.any(|it| call.server.dbs[it.db].slot(&it.key).is_some_and(|slot| slot.is_expired(now)))
+        watched.find(|it| call.server.dbs[it.db].slot(&it.key).is_some_and(|slot| slot.is_expired(now))).cloned()
     };
     let Some(transaction) = call.me_mut().transaction.take() else {
         return Err(Refusal::new("ERR EXEC without MULTI"));
     };
-    let changed = call.me().watch_broken || expired;
+    let changed = call.me().watch_broken || expired.is_some();
     let me = call.client;
+    if let Some(watched) = expired
+        && !call.me().watch_broken
+    {
+        call.server.watch_expired(me, watched);
+    }
     call.server.unwatch(me);
     if transaction.broken {
         return Err(refusal::EXECABORT);
