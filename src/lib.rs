@@ -39,6 +39,7 @@
 //! files below `lessons/` and its line in `course.yaml`.
 
 pub mod base;
+pub mod losses;
 pub mod race;
 pub mod resp;
 pub mod snapshot;

@@ -72,6 +72,11 @@ pub struct Key {
     pub value: Value,
 }
 
+/// Whether `keys`, sorted by name, hold `name` and its time has not come at `now`.
+pub fn alive(keys: &[Key], now: Millis, name: &Bytes) -> bool {
+    keys.binary_search_by(|key| key.name.cmp(name)).is_ok_and(|at| keys[at].expires_at.is_none_or(|end| end > now))
+}
+
 /// A value, cut after `ITEMS_SHOWN` items.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -158,7 +163,8 @@ pub enum What {
     /// begins to wait, and again with its answer.
     Command { client: u64, terminal: Option<String>, db: usize, args: Vec<Bytes>, reply: Reply },
     /// A key changed; `event` is the keyspace event's name (`set`, `del`, `expire`, `expired`, `evicted` ...). `by` is
-    /// the sequence number of the command that did it, None if time did.
+    /// the sequence number of the command that did it, None if time did. Two events are the lab's own: `flushdb`, with no
+    /// key, and `swapdb`, whose key is the number of the other database.
     Key { db: usize, key: Bytes, event: String, by: Option<u64> },
     /// A key that a client watches has changed for the first time since WATCH: its EXEC will answer nil. `by` is the
     /// sequence number of the command that changed it, perhaps the client's own; None if time did.

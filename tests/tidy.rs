@@ -12,6 +12,7 @@ const RINGS: &[(&str, &[&str])] = &[
     ("resp", &["base"]),
     ("race", &["base", "resp"]),
     ("snapshot", &["base", "resp"]),
+    ("losses", &["base", "snapshot"]),
     ("transcript", &["base", "resp"]),
     // ring 1: the machine
     ("engine", &["base", "resp"]),
@@ -33,19 +34,34 @@ const RINGS: &[(&str, &[&str])] = &[
             "engine::syntax",
         ],
     ),
-    ("check", &["base", "resp", "race", "snapshot"]),
+    ("check", &["base", "resp", "race", "snapshot", "losses"]),
     ("lesson", &["base", "resp", "transcript", "check"]),
-    ("tutor", &["base", "resp", "race", "snapshot", "transcript", "port", "check", "lesson", "console", "assist"]),
+    (
+        "tutor",
+        &["base", "resp", "race", "snapshot", "losses", "transcript", "port", "check", "lesson", "console", "assist"],
+    ),
     // ring 3: edges
     ("backend", &["base", "resp", "race", "snapshot", "engine", "lab", "port", "lesson"]),
     ("proof", &["base", "resp", "snapshot", "transcript", "port", "check", "lesson", "console", "assist", "tutor"]),
     ("author", &["base", "lesson", "proof", "backend"]),
-    ("learn", &["base", "race", "snapshot", "port", "check", "lesson", "console", "tutor"]),
+    ("learn", &["base", "race", "snapshot", "losses", "port", "check", "lesson", "console", "tutor"]),
     ("store", &["base", "resp", "snapshot", "port", "lesson", "tutor", "learn"]),
     ("server", &["base", "resp", "engine"]),
     ("repl", &["base", "resp", "snapshot", "port", "console", "assist", "engine::command", "engine::commands"]),
-    ("plain", &["base", "resp", "race", "snapshot", "port", "check", "lesson", "console", "assist", "tutor", "learn"]),
-    ("tui", &["base", "resp", "race", "snapshot", "port", "check", "lesson", "console", "assist", "tutor", "learn"]),
+    (
+        "plain",
+        &[
+            "base", "resp", "race", "snapshot", "losses", "port", "check", "lesson", "console", "assist", "tutor",
+            "learn",
+        ],
+    ),
+    (
+        "tui",
+        &[
+            "base", "resp", "race", "snapshot", "losses", "port", "check", "lesson", "console", "assist", "tutor",
+            "learn",
+        ],
+    ),
 ];
 
 /// Modules whose results depend on nothing but their inputs, and the words that would break that.
@@ -54,6 +70,7 @@ const PURE: &[&str] = &[
     "resp",
     "race",
     "snapshot",
+    "losses",
     "transcript",
     "engine",
     "lab",

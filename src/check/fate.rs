@@ -78,6 +78,10 @@ pub fn fate_of(events: &[Event], instance: &str, db: usize, key: &[u8]) -> Optio
                 };
                 there = fate.is_none();
             }
+            What::Key { db: at, event: what, .. } if event.instance == instance && *at == db && what == "flushdb" => {
+                fate = if there { Some(Fate::Deleted) } else { fate };
+                there = false;
+            }
             What::PowerCut if there => fate = Some(Fate::Lost),
             What::Process { state, .. } if there && event.instance == instance && *state != State::Running => {
                 fate = Some(Fate::Lost);

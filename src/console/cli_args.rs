@@ -75,7 +75,7 @@ fn unknown(name: &str) -> String {
 }
 
 /// `redis://[user:]password@host:port/db`: what it says of host, port and database goes to `options`.
-fn uri(text: &str, options: &mut Options) -> Result<(Option<String>, Option<String>), String> {
+pub(super) fn uri(text: &str, options: &mut Options) -> Result<(Option<String>, Option<String>), String> {
     let rest = text.strip_prefix("redis://").ok_or("Invalid URI scheme")?;
     let (rest, db) = rest.split_once('/').unwrap_or((rest, ""));
     let (login, address) = rest.rsplit_once('@').map_or((None, rest), |(login, address)| (Some(login), address));

@@ -18,6 +18,7 @@ mod print;
 mod redis;
 mod shell;
 mod sql;
+mod traffic;
 
 pub use help::group_name;
 pub use line::{Class, Line, Span};

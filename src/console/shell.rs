@@ -9,6 +9,7 @@ use super::line::{Class, Line};
 use super::pipe::Pipe;
 use super::print;
 use super::redis::Cli;
+use super::traffic;
 use super::word::{self, Word};
 use crate::base::{Bytes, quote};
 use crate::port::{Backend, Signal};
@@ -52,6 +53,12 @@ pub const WORDS: &[Entry] = &[
     Entry { name: "date", syntax: "", summary: "The lab's clock." },
     Entry { name: "sql", syntax: "", summary: "The SQL database, if there is one." },
     Entry { name: "storm", syntax: "[LOGINS]", summary: "Measure logins in Redis and in SQL." },
+    Entry {
+        name: "shop-traffic",
+        syntax: "VISITORS [PORT ...]",
+        summary: "Send customers into the shop; shop.conf says which servers it uses.",
+    },
+    Entry { name: "shop-status", syntax: "", summary: "Who should be logged in, and who is." },
     Entry { name: "clear", syntax: "", summary: "Wipe this terminal's screen." },
     Entry { name: "help", syntax: "", summary: "This list." },
 ];
@@ -193,6 +200,8 @@ fn run(line: &str, terminal: &str, backend: &mut dyn Backend) -> Effect {
         }
         "help" | "man" | "?" => return help(rest),
         "storm" => storm(rest, backend),
+        "shop-traffic" => traffic::traffic(rest, backend),
+        "shop-status" => traffic::status(backend),
         "ps" => ps(backend),
         "date" => Ok(format!("{}\n", date(backend.now().0)).into_bytes()),
         "ls" | "ll" => files::ls(rest, backend),

@@ -13,6 +13,8 @@ pub enum Word {
     Hint,
     /// Who wrote, changed, expired or lost this key.
     Why(String),
+    /// What each server was given to keep, and what it lost.
+    Twin,
     /// Play a solution in a copy of the world.
     Solve,
     Reset(Scope),
@@ -59,6 +61,7 @@ pub const WORDS: &[Entry] = &[
     Entry { name: "goals", syntax: "", summary: "What this exercise asks for, and what of it holds already." },
     Entry { name: "hint", syntax: "", summary: "A hint; asked again, a plainer one." },
     Entry { name: "why", syntax: "KEY", summary: "Who wrote, changed, expired or lost a key, and when." },
+    Entry { name: "twin", syntax: "", summary: "What each server was given to keep, what it lost, and why." },
     Entry {
         name: "solve",
         syntax: "",
@@ -99,6 +102,7 @@ fn word(name: &str, argument: &str) -> Result<Word, Vec<Line>> {
         "goals" | "goal" => Word::Goals,
         "hint" | "hints" => Word::Hint,
         "why" if !argument.is_empty() => Word::Why(argument.to_owned()),
+        "twin" => Word::Twin,
         "solve" => Word::Solve,
         "answer" if !argument.is_empty() => Word::Answer(argument.to_owned()),
         "next" | "n" => Word::Next,

@@ -85,7 +85,7 @@ impl Session {
     /// Has the learner typed anything since the exercise began?
     fn did_something(&self) -> bool {
         let asks_only = |text: &str| {
-            [":help", ":goals", ":hint", ":lesson", ":set", ":clear", ":why", ":solve"]
+            [":help", ":goals", ":hint", ":lesson", ":set", ":clear", ":why", ":twin", ":solve"]
                 .iter()
                 .any(|word| text.starts_with(word))
         };

@@ -18,6 +18,11 @@ impl Session {
                 said = self.hint();
                 false
             }
+            Word::Twin => {
+                let accounts = crate::losses::accounts(&self.backend.snapshot(), &self.events);
+                said.extend(crate::losses::report(&accounts).into_iter().map(|line| Line::new(Class::Note, line)));
+                true
+            }
             Word::Why(key) => {
                 let lines = feedback::why(&key, &self.backend.snapshot(), &self.events);
                 said.extend(lines.into_iter().map(|line| Line::new(Class::Note, line)));

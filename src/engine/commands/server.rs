@@ -6,7 +6,7 @@ use crate::engine::command::{
     ADMIN, Command, FAST, LOADING, NO_ASYNC_LOADING, NOSCRIPT, Outcome, READONLY, STALE, WRITE,
 };
 use crate::engine::refusal::{self, Refusal};
-use crate::engine::{Call, Env, Instance, VERSION};
+use crate::engine::{Call, Env, Instance, KeyTrace, Outbox, Output, VERSION};
 use crate::resp::Reply;
 
 pub const COMMANDS: &[Command] = &[
@@ -130,6 +130,7 @@ fn check_flush(call: &Call) -> Result<(), Refusal> {
 fn flushdb(call: &mut Call) -> Outcome {
     check_flush(call)?;
     let db = call.db;
+    call.server.trace_flush(db..db + 1, call.out);
     call.server.empty(db..db + 1);
     call.propagate = Propagate::Always;
     Ok(Reply::OK)
@@ -138,6 +139,7 @@ fn flushdb(call: &mut Call) -> Outcome {
 fn flushall(call: &mut Call) -> Outcome {
     check_flush(call)?;
     let all = 0..call.server.dbs.len();
+    call.server.trace_flush(all.clone(), call.out);
     call.server.empty(all);
     let mut env = Env { now: call.now, rng: call.rng, disk: call.disk };
     call.server.reset_rdb(&mut env, call.out);
@@ -154,12 +156,25 @@ fn swapdb(call: &mut Call) -> Outcome {
     let second = index(2, "ERR invalid second DB index")?;
     let (Some(first), Some(second)) = (first, second) else { return Err(refusal::DB_INDEX) };
     call.server.swap(first, second, call.now);
+    call.server.trace("swapdb", first, second.to_string().as_bytes(), call.out);
     call.server.dirty += 1;
     call.propagate = Propagate::Always;
     Ok(Reply::OK)
 }
 
 impl Instance {
+    /// Redis has no keyspace event for an emptied database; whoever traces is told of each that held keys.
+    fn trace_flush(&mut self, dbs: std::ops::Range<usize>, out: &mut Outbox) {
+        let full: Vec<usize> = dbs.filter(|db| !self.dbs[*db].is_empty()).collect();
+        full.into_iter().for_each(|db| self.trace("flushdb", db, b"", out));
+    }
+
+    fn trace(&self, event: &'static str, db: usize, key: &[u8], out: &mut Outbox) {
+        if self.tracing {
+            out.push(Output::Trace(KeyTrace { db, key: Bytes::copy(key), event }));
+        }
+    }
+
     /// Removes all keys of some databases, for everybody who watches or tracks one.
     pub fn empty(&mut self, dbs: std::ops::Range<usize>) {
         for db in dbs {
