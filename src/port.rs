@@ -36,6 +36,25 @@ pub enum Signal {
     Kill,
 }
 
+/// What can be done to the network between two servers, or to all of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NetworkChange {
+    /// Nothing gets through between two servers, in both directions.
+    Cut(String, String),
+    /// Takes the cut away; delay and loss stay.
+    Heal(String, String),
+    /// Takes all faults away.
+    HealAll,
+    /// A packet takes so long, each way.
+    Delay(String, String, Millis),
+    /// So many of a hundred packets are lost, and sent again.
+    Loss(String, String, u32),
+    /// Nothing arrives but by `Step`.
+    Freeze(bool),
+    /// The next message arrives, within so much time.
+    Step(Millis),
+}
+
 /// A machine with a clock, a disk and redis-server processes.
 pub trait Backend {
     fn now(&self) -> Millis;
@@ -63,6 +82,13 @@ pub trait Backend {
     fn signal(&mut self, pid: u32, signal: Signal) -> Result<(), String>;
     /// Every process ends at once and only the platter remains.
     fn power_cut(&mut self);
+
+    /// Changes the network between the machine's servers, named by name or port. For a step: the message that arrived, in
+    /// words. Err: the reason.
+    fn network(&mut self, change: NetworkChange) -> Result<Option<String>, String> {
+        let _ = change;
+        Err(String::from("The network of this machine is not the lab's: nothing can be cut or slowed down here."))
+    }
 
     /// Err: in the words of cat(1), `No such file or directory`.
     fn read_file(&self, path: &str) -> Result<Vec<u8>, String>;

@@ -15,6 +15,54 @@ pub struct World {
     pub files: Vec<File>,
     /// Rows of the lab's SQL database, if the lesson has one.
     pub sql: Vec<Table>,
+    pub network: Network,
+}
+
+/// What connects the servers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Network {
+    pub links: Vec<Link>,
+    /// What is under way, in the order in which it arrives; what a cut holds back last.
+    pub messages: Vec<Message>,
+    pub faults: Vec<Fault>,
+    /// Nothing arrives but by hand, one message at a time.
+    pub frozen: bool,
+}
+
+/// A connection that one server has opened to another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    pub from: String,
+    pub to: String,
+    /// `client` (replication, MIGRATE) or `bus`.
+    pub kind: &'static str,
+    /// Both sides know of it.
+    pub up: bool,
+    pub delay: Millis,
+    pub cut: bool,
+    /// Bytes under way in both directions.
+    pub bytes_in_flight: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    pub from: String,
+    pub to: String,
+    pub kind: &'static str,
+    /// In a few words: `PSYNC ? -1`, `PONG`, `connected`.
+    pub what: String,
+    pub bytes: u64,
+    /// When it arrives; None: a cut holds it back.
+    pub at: Option<Millis>,
+}
+
+/// What is wrong between two servers, in both directions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    pub between: [String; 2],
+    pub delay: Option<Millis>,
+    pub loss_percent: u32,
+    pub cut: bool,
 }
 
 /// One redis-server process, running or not.
@@ -32,6 +80,36 @@ pub struct Instance {
     pub used_memory_bytes: u64,
     pub expired_keys: u64,
     pub evicted_keys: u64,
+    /// None unless it runs.
+    pub replication: Option<Replication>,
+}
+
+/// A server's place in replication.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Replication {
+    /// The primary that it follows; None: it is one itself.
+    pub primary: Option<(String, u16)>,
+    /// Whether the stream from the primary flows.
+    pub link_up: bool,
+    /// Names the history of changes, and the one before the last failover.
+    pub replid: String,
+    pub replid2: Option<String>,
+    /// Bytes of the history that its data set is at.
+    pub offset: u64,
+    pub replicas: Vec<Replica>,
+}
+
+/// A replica as its primary knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replica {
+    pub host: String,
+    pub port: u16,
+    /// As INFO shows it: `wait_bgsave`, `send_bulk`, `online`.
+    pub state: &'static str,
+    /// What it has acknowledged.
+    pub offset: u64,
+    /// Since its last acknowledgement.
+    pub lag: Millis,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

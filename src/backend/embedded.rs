@@ -5,7 +5,7 @@ use super::storm;
 use crate::base::{Bytes, Millis};
 use crate::lab::journal::JournalError;
 use crate::lab::{Database, Timeline, Topology};
-use crate::port::{Backend, ConnectionId, Incoming, Signal, Spawned};
+use crate::port::{Backend, ConnectionId, Incoming, NetworkChange, Signal, Spawned};
 use crate::snapshot;
 
 /// `advance` in one go by at least this much is somebody's deed (`sleep 5`), which undo takes back; less is the clock
@@ -72,6 +72,10 @@ impl Backend for Embedded {
 
     fn power_cut(&mut self) {
         self.timeline.power_cut();
+    }
+
+    fn network(&mut self, change: NetworkChange) -> Result<Option<String>, String> {
+        self.timeline.network(change)
     }
 
     fn read_file(&self, path: &str) -> Result<Vec<u8>, String> {

@@ -45,6 +45,7 @@ impl World {
             digest.debug(&(id, connection.process, connection.client, &connection.terminal, connection.open));
             digest.debug(&connection.inbox);
         }
+        digest.debug(&self.network);
         self.disk.digest(&mut |bytes| digest.add(bytes));
         if let Some(database) = &self.database.0 {
             digest.debug(&database.tables());
@@ -57,6 +58,7 @@ impl World {
 
 fn add_instance(digest: &mut Digest, instance: &Instance) {
     digest.debug(&(&instance.config, &instance.stats, instance.dirty, &instance.run_id, &instance.waiting));
+    digest.debug(&(&instance.replication, &instance.links));
     digest.debug(&(&instance.watchers, &instance.pubsub, &instance.persist, &instance.pause, &instance.monitors));
     for db in &instance.dbs {
         digest.debug(&(db.len(), db.volatile_len(), db.expire_cursor));

@@ -5,7 +5,7 @@
 //! step of undo. Spans of running time between inputs are one `Pass`.
 
 use crate::base::{Bytes, Millis};
-use crate::port::{ConnectionId, Signal};
+use crate::port::{ConnectionId, NetworkChange, Signal};
 
 const MAGIC: &[u8] = b"redlab-journal 1\n";
 
@@ -41,6 +41,7 @@ pub enum Input {
     MakeDir(String),
     Sql(String),
     Mark,
+    Network(NetworkChange),
 }
 
 /// Why a journal cannot be used.
@@ -83,7 +84,21 @@ impl Input {
             Input::MakeDir(path) => tagged(to, 13).bytes(path.as_bytes()),
             Input::Sql(statement) => tagged(to, 14).bytes(statement.as_bytes()),
             Input::Mark => tagged(to, 15),
+            Input::Network(change) => encode_change(change, to),
         };
+    }
+}
+
+fn encode_change<'a>(change: &NetworkChange, to: &'a mut Vec<u8>) -> Writer<'a> {
+    let pair = |writer: Writer<'a>, a: &str, b: &str| writer.bytes(a.as_bytes()).bytes(b.as_bytes());
+    match change {
+        NetworkChange::Cut(a, b) => pair(tagged(to, 16), a, b),
+        NetworkChange::Heal(a, b) => pair(tagged(to, 17), a, b),
+        NetworkChange::HealAll => tagged(to, 18),
+        NetworkChange::Delay(a, b, delay) => pair(tagged(to, 19), a, b).number(delay.0),
+        NetworkChange::Loss(a, b, percent) => pair(tagged(to, 20), a, b).number(u64::from(*percent)),
+        NetworkChange::Freeze(frozen) => tagged(to, 21).number(u64::from(*frozen)),
+        NetworkChange::Step(limit) => tagged(to, 22).number(limit.0),
     }
 }
 
@@ -155,6 +170,13 @@ impl<'a> Entries<'a> {
             13 => Input::MakeDir(self.text()?),
             14 => Input::Sql(self.text()?),
             15 => Input::Mark,
+            16 => Input::Network(NetworkChange::Cut(self.text()?, self.text()?)),
+            17 => Input::Network(NetworkChange::Heal(self.text()?, self.text()?)),
+            18 => Input::Network(NetworkChange::HealAll),
+            19 => Input::Network(NetworkChange::Delay(self.text()?, self.text()?, Millis(self.number()?))),
+            20 => Input::Network(NetworkChange::Loss(self.text()?, self.text()?, self.number()?.try_into().ok()?)),
+            21 => Input::Network(NetworkChange::Freeze(self.number()? != 0)),
+            22 => Input::Network(NetworkChange::Step(Millis(self.number()?))),
             _ => return None,
         })
     }
@@ -232,6 +254,13 @@ mod tests {
             Input::Sql(String::from("SELECT 'ä'")),
             Input::HangUp(ConnectionId(1)),
             Input::Mark,
+            Input::Network(NetworkChange::Cut(String::from("a"), String::from("b"))),
+            Input::Network(NetworkChange::Heal(String::from("a"), String::from("b"))),
+            Input::Network(NetworkChange::HealAll),
+            Input::Network(NetworkChange::Delay(String::from("a"), String::from("b"), Millis(200))),
+            Input::Network(NetworkChange::Loss(String::from("a"), String::from("b"), 50)),
+            Input::Network(NetworkChange::Freeze(true)),
+            Input::Network(NetworkChange::Step(Millis(60_000))),
         ]
     }
 

@@ -8,6 +8,7 @@ use crate::engine::client::{Client, ClientId};
 use crate::engine::keyspace::{Db, Slot};
 use crate::engine::memory;
 use crate::engine::persist::Child;
+use crate::engine::replication::NO_ID;
 use crate::engine::value::Value;
 use crate::resp::Protocol;
 use crate::snapshot::{self, ITEMS_SHOWN, KEYS_SHOWN};
@@ -26,6 +27,7 @@ impl World {
             instances: (0..self.processes.len()).map(|at| self.look_at(at)).collect(),
             files: shared.map(|path| self.look_at_file(path, &self.home)).collect(),
             sql: self.database.0.as_ref().map(|database| database.tables()).unwrap_or_default(),
+            network: self.look_at_network(),
         }
     }
 
@@ -46,6 +48,7 @@ impl World {
             used_memory_bytes: instance.map_or(0, Instance::used_memory),
             expired_keys: instance.map_or(0, |it| it.stats.expired_keys),
             evicted_keys: instance.map_or(0, |it| it.stats.evicted_keys),
+            replication: instance.map(look_at_replication),
         }
     }
 
@@ -96,6 +99,18 @@ impl World {
         let shown =
             if below(path, dir) { path[dir.len()..].trim_start_matches('/').to_owned() } else { format!("/{path}") };
         snapshot::File { path: shown, len: status.len, durable_len: status.durable_len, durable: status.durable }
+    }
+}
+
+fn look_at_replication(instance: &Instance) -> snapshot::Replication {
+    let replication = &instance.replication;
+    snapshot::Replication {
+        primary: replication.primary.as_ref().map(|primary| (primary.host.clone(), primary.port)),
+        link_up: instance.link_up(),
+        replid: replication.id.clone(),
+        replid2: Some(replication.id2.clone()).filter(|id| id != NO_ID),
+        offset: instance.replication_offset(),
+        replicas: Vec::new(),
     }
 }
 

@@ -5,8 +5,8 @@
 //! world is its topology and its journal, so undo, redo, forks and resuming are replays. Nothing in here knows what
 //! time it is outside, and the same topology with the same inputs gives the same bytes on every machine.
 //!
-//! There is no network yet: a request reaches its server and is answered within the same instant. Delay, loss and
-//! partitions between instances come with replication, as one more source of due moments in `World::advance`.
+//! A terminal's request reaches its server and is answered within the same instant. Between servers there is a network
+//! (`network`, and `wires` to its servers) with delay, loss and cuts.
 
 #[cfg(test)]
 mod crash;
@@ -16,12 +16,15 @@ pub mod disk;
 mod history;
 pub mod journal;
 mod look;
+mod network;
+mod parcel;
 mod process;
 mod start;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
 pub mod topology;
+mod wires;
 pub mod world;
 
 pub use database::Database;

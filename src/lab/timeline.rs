@@ -11,7 +11,7 @@ use super::journal::{self, Entries, Input, JournalError};
 use super::topology::Topology;
 use super::world::World;
 use crate::base::{Bytes, Millis};
-use crate::port::{ConnectionId, Incoming, Signal, Spawned};
+use crate::port::{ConnectionId, Incoming, NetworkChange, Signal, Spawned};
 use std::sync::Arc;
 
 /// A copy of the world is kept after so many deeds, and so many copies at most.
@@ -163,6 +163,12 @@ impl Timeline {
         self.world.make_dir(path)
     }
 
+    /// For a step: the message that arrived, in words. Err: no such server.
+    pub fn network(&mut self, change: NetworkChange) -> Result<Option<String>, String> {
+        self.record(&Input::Network(change.clone()));
+        self.world.change_network(&change)
+    }
+
     pub fn sql(&mut self, statement: &str) -> Result<Vec<String>, String> {
         self.record(&Input::Sql(statement.to_owned()));
         self.world.sql(statement)
@@ -287,7 +293,8 @@ fn replay(world: &mut World, entries: &[u8]) {
 
 fn perform(world: &mut World, input: &Input) {
     match input {
-        Input::Pass(span) | Input::Sleep(span) => world.advance(*span),
+        Input::Pass(span) => world.pass(*span),
+        Input::Sleep(span) => world.advance(*span),
         Input::Connect { port, terminal } => drop(world.connect(*port, terminal)),
         Input::Send { connection, args } => world.send(*connection, args.clone()),
         Input::Receive(connection) => drop(world.receive(*connection)),
@@ -299,6 +306,7 @@ fn perform(world: &mut World, input: &Input) {
         Input::Remove(path) => drop(world.remove_file(path)),
         Input::MakeDir(path) => drop(world.make_dir(path)),
         Input::Sql(statement) => drop(world.sql(statement)),
+        Input::Network(change) => drop(world.change_network(change)),
         Input::Mark => {}
     }
 }

@@ -28,6 +28,9 @@ pub struct Topology {
     /// A power cut may leave a part of what was appended and not synced (a torn tail), by seeded chance. Otherwise it
     /// leaves nothing of it: the worst case, which is what a promise about crashes has to be tested against.
     pub torn_tails: bool,
+    /// How long a packet takes from one server to another. With zero all that follows from a command has happened when the
+    /// command is answered, unless something has to be waited for.
+    pub latency: Millis,
 }
 
 /// A redis-server of the lesson.
@@ -73,6 +76,7 @@ impl Default for Topology {
             sql: None,
             disk_capacity_bytes: None,
             torn_tails: false,
+            latency: Millis::ZERO,
         }
     }
 }

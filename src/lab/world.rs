@@ -7,6 +7,7 @@
 use super::database::{Database, Slot};
 use super::disk::{self, Disk};
 use super::history::History;
+use super::network::{Network, Side};
 use super::process::Process;
 use super::topology::{Cron, Topology};
 use crate::base::{Bytes, Millis, Rng};
@@ -60,6 +61,7 @@ pub struct World {
     pub(super) next_pid: u32,
     pub(super) history: History,
     pub(super) database: Slot,
+    pub(super) network: Network,
     started_at: Millis,
     cron: Vec<Cron>,
 }
@@ -79,6 +81,7 @@ impl World {
             next_pid: 1001,
             history: History::default(),
             database: Slot(database),
+            network: Network::new(topology.seed, topology.latency),
             started_at: topology.clock,
             cron: topology.sql.iter().flat_map(|sql| sql.cron.clone()).collect(),
         };
@@ -160,21 +163,29 @@ impl World {
     }
 
     /// Lets the next thing happen that is due after now, `target` included; false if there is none.
-    fn next_happening(&mut self, target: Millis) -> bool {
+    pub(super) fn next_happening(&mut self, target: Millis) -> bool {
         let now = self.now;
+        let arrival = self.network.next_arrival().filter(|_| !self.network.frozen).map(|at| at.max(now));
+        let arrivals = arrival.into_iter().chain(self.network.next_surrender());
         let processes = self.processes.iter_mut().enumerate();
         let ticks: Vec<_> = processes.filter_map(|(index, process)| Some((process.next_tick(now)?, index))).collect();
         let jobs = self.cron.iter().map(|job| next_run(job, self.started_at, now));
-        let Some(at) = ticks.iter().map(|(at, _)| *at).chain(jobs).min().filter(|at| *at <= target) else {
+        let Some(at) = ticks.iter().map(|(at, _)| *at).chain(jobs).chain(arrivals).min().filter(|at| *at <= target)
+        else {
             return false;
         };
         self.set_clock(at);
-        ticks.into_iter().filter(|(due, _)| *due == at).for_each(|(_, process)| self.tick(process));
+        self.settle();
+        self.surrender_wires();
+        for (_, process) in ticks.into_iter().filter(|(due, _)| *due == at) {
+            self.tick(process);
+            self.settle();
+        }
         self.run_jobs(now);
         true
     }
 
-    fn set_clock(&mut self, now: Millis) {
+    pub(super) fn set_clock(&mut self, now: Millis) {
         self.now = now;
         self.disk.pass(now);
     }
@@ -210,6 +221,7 @@ impl World {
         self.connections.insert(id, Connection { process: at, client, terminal, inbox, open: true, asked });
         let out = self.step(at, Input::Connect(client));
         self.absorb(at, None, out);
+        self.settle();
         Ok(id)
     }
 
@@ -222,6 +234,7 @@ impl World {
         self.connections.get_mut(&id).expect("just found").asked.push_back((db, args.clone()));
         let out = self.step(process, Input::Request(client, args));
         self.absorb(process, Some(id), out);
+        self.settle();
     }
 
     /// Picks up what came over a connection. A connection that is not there (any more) is closed.
@@ -242,6 +255,7 @@ impl World {
         if connection.open {
             let out = self.step(connection.process, Input::Hangup(connection.client));
             self.absorb(connection.process, None, out);
+            self.settle();
         }
     }
 
@@ -265,6 +279,7 @@ impl World {
             }
             Signal::Kill => self.end(at, State::Crashed, "kill -9"),
         }
+        self.settle();
         Ok(())
     }
 
@@ -292,6 +307,7 @@ impl World {
             connection.inbox.push_back(Incoming::Closed);
         }
         self.note(&name, What::Process { pid, state, how: how.to_owned() });
+        self.leave_all(at);
     }
 
     // -- the SQL database --------------------------------------------------------------------------------------------
@@ -382,7 +398,7 @@ impl World {
     // -- inside ------------------------------------------------------------------------------------------------------
 
     /// Hands one input to the instance of a running process.
-    fn step(&mut self, at: usize, input: Input) -> Outbox {
+    pub(super) fn step(&mut self, at: usize, input: Input) -> Outbox {
         self.with_instance(at, |instance, env, out| instance.step(env, input, out))
     }
 
@@ -401,13 +417,15 @@ impl World {
     /// Delivers what an instance said and writes it into the history. `asker` is who sent the request of this step.
     ///
     /// The engine says the changes of a command before its reply, so the changes up to a reply are that command's.
-    fn absorb(&mut self, at: usize, asker: Option<ConnectionId>, out: Outbox) {
+    pub(super) fn absorb(&mut self, at: usize, asker: Option<ConnectionId>, out: Outbox) {
         let name = self.processes[at].name.clone();
         let mut changes = Vec::new();
         let mut exits = false;
         let mut told = None;
         for output in out {
             match output {
+                Output::Reply(client, reply) if self.reply_over_wire(at, client, &reply) => {}
+                Output::Push(client, reply) if self.reply_over_wire(at, client, &reply) => {}
                 Output::Reply(client, reply) => {
                     let id = self.connection_of(at, client);
                     if let Some(sequence) = self.tell(&name, id, client, &reply) {
@@ -422,8 +440,13 @@ impl World {
                     let reply = reply.seen_by(self.protocol_of(at, client));
                     self.deliver(id, Incoming::Push(reply));
                 }
-                Output::Close(client) => self.close(at, client),
-                Output::Raw(..) | Output::Dial(..) | Output::LinkSend(..) | Output::LinkClose(_) => {}
+                Output::Close(client) => {
+                    self.close(at, client);
+                    self.leave(at, Side::Client(client));
+                }
+                Output::Raw(..) | Output::Dial(..) | Output::LinkSend(..) | Output::LinkClose(_) => {
+                    self.network_output(at, output);
+                }
                 Output::Log(text) => self.log(at, &text),
                 Output::Trace(trace) => changes.push(Change::Key(trace)),
                 Output::WatchBroken(client, db, key) => changes.push(Change::Watch(client, db, key)),
@@ -495,7 +518,7 @@ impl World {
     }
 
     /// The protocol that a client speaks now; RESP2 for one that is gone.
-    fn protocol_of(&self, at: usize, client: ClientId) -> Protocol {
+    pub(super) fn protocol_of(&self, at: usize, client: ClientId) -> Protocol {
         let instance = self.processes[at].instance.as_ref();
         instance.and_then(|instance| instance.clients.get(&client)).map_or(Protocol::Resp2, |client| client.protocol)
     }

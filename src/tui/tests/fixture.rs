@@ -130,6 +130,7 @@ pub fn instance(keys: Vec<Key>, disk: Disk) -> Instance {
         used_memory_bytes: 900_000,
         expired_keys: 0,
         evicted_keys: 0,
+        replication: None,
     }
 }
 
@@ -167,6 +168,7 @@ pub fn scene() -> Scene {
             instances: vec![instance(Vec::new(), Disk::default())],
             files: Vec::new(),
             sql: Vec::new(),
+            network: Default::default(),
         },
         terminals: vec![TerminalState { name: "alice".into(), prompt: "127.0.0.1:6379> ".into(), busy: false }],
         writes: Vec::new(),
