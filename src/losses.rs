@@ -278,6 +278,7 @@ mod tests {
             used_memory_bytes: 0,
             expired_keys: 0,
             evicted_keys: 0,
+            replication: None,
         };
         World { instances: vec![instance], ..World::default() }
     }
