@@ -39,18 +39,22 @@ impl Connection {
         Connection { stream, node, requests, out: Vec::new(), written: 0, closing: false, waits_to_write: false }
     }
 
-    /// Reads once, at most `scratch.len()` bytes.
+    /// Reads once, at most `scratch.len()` bytes, into the requests.
     pub fn read(&mut self, scratch: &mut [u8]) -> Got {
+        let (got, len) = self.read_raw(scratch);
+        self.requests.feed(&scratch[..len]);
+        got
+    }
+
+    /// Reads once into `scratch`, and how many bytes.
+    pub fn read_raw(&mut self, scratch: &mut [u8]) -> (Got, usize) {
         loop {
             return match self.stream.read(scratch) {
-                Ok(0) => Got::End,
-                Ok(len) => {
-                    self.requests.feed(&scratch[..len]);
-                    if len == scratch.len() { Got::Full } else { Got::Bytes }
-                }
+                Ok(0) => (Got::End, 0),
+                Ok(len) => (if len == scratch.len() { Got::Full } else { Got::Bytes }, len),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Got::Nothing,
-                Err(_) => Got::End,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => (Got::Nothing, 0),
+                Err(_) => (Got::End, 0),
             };
         }
     }

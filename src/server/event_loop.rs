@@ -1,7 +1,8 @@
 //! The event loop: sockets, the clock and signals in; engine steps; bytes out.
 
 use super::connection::{Connection, Got};
-use super::listen::Listener;
+use super::links::{FIRST_LINK, Links};
+use super::listen::{Listener, Stream};
 use crate::base::{Bytes, Millis, Rng};
 use crate::engine::disk::Disk;
 use crate::engine::{ClientId, Env, Input, Instance, Outbox, Output};
@@ -19,7 +20,12 @@ pub struct Node {
     pub disk: Box<dyn Disk>,
     pub rng: Rng,
     pub listeners: Vec<Listener>,
+    /// Where the cluster bus is listened for.
+    pub bus: Vec<Listener>,
 }
+
+/// Gets each line of a node's log, with the node's number.
+pub(super) type Log<'a> = dyn FnMut(usize, &str) + 'a;
 
 /// Redis' default `hz` of 10.
 const TICK: Duration = Duration::from_millis(100);
@@ -30,7 +36,7 @@ const SELF: ClientId = ClientId(0);
 
 /// Serves `nodes` until all have ended. `stop` asks for a clean end, as SIGTERM does; `log` gets each line of a node's
 /// log with its number. Err: the poll itself failed.
-pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut dyn FnMut(usize, &str)) -> io::Result<()> {
+pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Result<()> {
     let mut server = Server::new(nodes)?;
     let mut events = Events::with_capacity(1024);
     let mut last_tick = SystemTime::now();
@@ -38,18 +44,22 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut dyn FnMut(usize
     while server.nodes.iter().any(Option::is_some) {
         let due = last_tick + server.patience();
         let idle = due.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-        let wait = if server.unread.is_empty() { idle } else { Duration::ZERO };
+        let wait = if server.unread.is_empty() && server.links.news.is_empty() { idle } else { Duration::ZERO };
         match server.poll.poll(&mut events, Some(wait)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => other?,
         }
         let now = wall_clock();
         for token in std::mem::take(&mut server.unread) {
-            server.turn(token, now, true, log);
+            match token {
+                FIRST_LINK.. => server.link_turn(token, now, log),
+                _ => server.turn(token, now, true, log),
+            }
         }
         for event in &events {
             match event.token().0 {
                 token if token < server.first_client => server.accept(token, now, log)?,
+                token @ FIRST_LINK.. => server.link_turn(token, now, log),
                 token => {
                     server.turn(token, now, event.is_readable() || event.is_read_closed(), log);
                     if event.is_read_closed() {
@@ -71,6 +81,8 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut dyn FnMut(usize
             server.tick_all(wall_clock(), log);
             last_tick = SystemTime::now();
         }
+        server.tell_news(now, log);
+        server.flush_links(now, log);
         server.flush_all();
     }
     Ok(())
@@ -88,23 +100,27 @@ fn wall_clock() -> Millis {
     Millis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
 }
 
-struct Server {
-    poll: Poll,
+pub(super) struct Server {
+    pub(super) poll: Poll,
     /// None: this instance has ended.
     nodes: Vec<Option<Node>>,
-    /// Tokens below are listeners: (node, listener) of each.
+    /// Tokens below are listeners: node and listener of each, those of the bus behind those for clients.
     listeners: Vec<(usize, usize)>,
     first_client: usize,
     /// By token, which is `first_client` plus the client's id.
     connections: BTreeMap<usize, Connection>,
     next_client: u64,
-    scratch: Vec<u8>,
+    pub(super) scratch: Vec<u8>,
     out: Outbox,
     /// Connections with something to write since the last flush.
     dirty: Vec<usize>,
     /// Connections that may hold more than their last turn read: readiness is told once for each arrival (edge-triggered),
     /// so nobody would say so again.
-    unread: Vec<usize>,
+    pub(super) unread: Vec<usize>,
+    pub(super) links: Links,
+    pub(super) links_accepted: u64,
+    /// Links with something to write.
+    pub(super) dirty_links: Vec<usize>,
 }
 
 impl Server {
@@ -112,7 +128,7 @@ impl Server {
         let poll = Poll::new()?;
         let mut listeners = Vec::new();
         for (index, node) in nodes.iter_mut().enumerate() {
-            for (at, listener) in node.listeners.iter_mut().enumerate() {
+            for (at, listener) in node.listeners.iter_mut().chain(&mut node.bus).enumerate() {
                 poll.registry().register(listener.source(), Token(listeners.len()), Interest::READABLE)?;
                 listeners.push((index, at));
             }
@@ -128,6 +144,9 @@ impl Server {
             out: Outbox::new(),
             dirty: Vec::new(),
             unread: Vec::new(),
+            links: Links::default(),
+            links_accepted: 0,
+            dirty_links: Vec::new(),
         })
     }
 
@@ -145,11 +164,13 @@ impl Server {
         self.first_client + id.0 as usize
     }
 
-    fn accept(&mut self, token: usize, now: Millis, log: &mut dyn FnMut(usize, &str)) -> io::Result<()> {
+    fn accept(&mut self, token: usize, now: Millis, log: &mut Log) -> io::Result<()> {
         let (index, at) = self.listeners[token];
         loop {
             let Some(node) = &mut self.nodes[index] else { return Ok(()) };
-            let (mut stream, addr, laddr) = match node.listeners[at].accept() {
+            let clients = node.listeners.len();
+            let listener = if at < clients { &node.listeners[at] } else { &node.bus[at - clients] };
+            let (mut stream, addr, laddr) = match listener.accept() {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => {
@@ -158,6 +179,13 @@ impl Server {
                     return Ok(());
                 }
             };
+            if at >= clients {
+                if let Stream::Tcp(stream) = stream {
+                    let host = addr.rsplit_once(':').map_or(addr.as_str(), |(host, _)| host).to_owned();
+                    self.accept_link(index, stream, host, now, log);
+                }
+                continue;
+            }
             let id = ClientId(self.next_client);
             self.next_client += 1;
             let token = self.token_of(id);
@@ -173,7 +201,7 @@ impl Server {
     }
 
     /// One client's turn: read once, run every whole request.
-    fn turn(&mut self, token: usize, now: Millis, readable: bool, log: &mut dyn FnMut(usize, &str)) {
+    fn turn(&mut self, token: usize, now: Millis, readable: bool, log: &mut Log) {
         let Some(connection) = self.connections.get_mut(&token) else { return };
         let index = connection.node;
         self.dirty.push(token);
@@ -206,7 +234,7 @@ impl Server {
     }
 
     /// Gives one input to a node and deals out what it says.
-    fn step(&mut self, index: usize, now: Millis, input: Input, log: &mut dyn FnMut(usize, &str)) {
+    pub(super) fn step(&mut self, index: usize, now: Millis, input: Input, log: &mut Log) {
         let mut out = std::mem::take(&mut self.out);
         let Some(node) = &mut self.nodes[index] else { return };
         let mut env = Env { now, rng: &mut node.rng, disk: node.disk.as_mut() };
@@ -222,7 +250,16 @@ impl Server {
                         self.dirty.push(token);
                     }
                 }
-                Output::Raw(..) | Output::Dial(..) | Output::LinkSend(..) | Output::LinkClose(_) => {}
+                Output::Raw(id, bytes) => {
+                    let token = self.token_of(id);
+                    if let Some(connection) = self.connections.get_mut(&token) {
+                        connection.out.extend_from_slice(&bytes);
+                        self.dirty.push(token);
+                    }
+                }
+                Output::Dial(link, address) => self.dial(index, link, &address),
+                Output::LinkSend(link, bytes) => self.send_over(index, link, &bytes),
+                Output::LinkClose(link) => self.close_link(index, link),
                 Output::Log(line) => log(index, &line),
                 Output::Trace(_) | Output::WatchBroken(..) => {}
                 Output::Exit => ended = true,
@@ -245,7 +282,7 @@ impl Server {
         encode::reply(&mut connection.out, reply, protocol);
     }
 
-    fn hang_up(&mut self, token: usize, now: Millis, log: &mut dyn FnMut(usize, &str)) {
+    fn hang_up(&mut self, token: usize, now: Millis, log: &mut Log) {
         if let Some(mut connection) = self.connections.remove(&token) {
             // The socket is closed right after; a failure to deregister it changes nothing.
             let _ = self.poll.registry().deregister(connection.stream.source());
@@ -254,14 +291,14 @@ impl Server {
         }
     }
 
-    fn tick_all(&mut self, now: Millis, log: &mut dyn FnMut(usize, &str)) {
+    fn tick_all(&mut self, now: Millis, log: &mut Log) {
         for index in 0..self.nodes.len() {
             self.step(index, now, Input::Tick, log);
         }
     }
 
     /// Asks every node to end as SIGTERM does: with the save that its configuration calls for.
-    fn end_all(&mut self, now: Millis, log: &mut dyn FnMut(usize, &str)) {
+    fn end_all(&mut self, now: Millis, log: &mut Log) {
         for index in 0..self.nodes.len() {
             log(index, "Received SIGTERM scheduling shutdown...");
             self.step(index, now, Input::Connect(SELF), log);
@@ -278,6 +315,7 @@ impl Server {
         self.flush_all();
         self.nodes[index] = None;
         self.connections.retain(|_, connection| connection.node != index);
+        self.links.forget(index);
     }
 
     /// Writes what is to be written, and drops connections that are done or broken.
@@ -328,7 +366,13 @@ mod tests {
             let instance = Instance::new(config, wall_clock(), &mut rng);
             let listener = Listener::tcp(IpAddr::V4(Ipv4Addr::LOCALHOST), 0).expect("a free port");
             port_out.send(listener.port().expect("TCP has a port")).expect("the test waits for it");
-            let node = Node { instance, disk: Box::new(MemoryDisk::default()), rng, listeners: vec![listener] };
+            let node = Node {
+                instance,
+                disk: Box::new(MemoryDisk::default()),
+                rng,
+                listeners: vec![listener],
+                bus: Vec::new(),
+            };
             serve(vec![node], &asked, &mut |_, _| {})
         });
         let mut client = TcpStream::connect(("127.0.0.1", port_in.recv().expect("it starts"))).expect("it listens");

@@ -96,6 +96,24 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Whether a connection that is being made stands by now. Err: it was refused.
+    pub fn connected(&mut self) -> io::Result<bool> {
+        match self {
+            Stream::Tcp(stream) => {
+                if let Some(error) = stream.take_error()? {
+                    return Err(error);
+                }
+                match stream.peer_addr() {
+                    Ok(_) => stream.set_nodelay(true).map(|()| true),
+                    Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+                    Err(error) => Err(error),
+                }
+            }
+            #[cfg(unix)]
+            Stream::Unix(_) => Ok(true),
+        }
+    }
+
     pub fn source(&mut self) -> &mut dyn Source {
         match self {
             Stream::Tcp(stream) => stream,

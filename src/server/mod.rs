@@ -6,6 +6,7 @@
 mod connection;
 mod disk;
 mod event_loop;
+mod links;
 mod listen;
 
 pub use disk::FileDisk;
@@ -49,6 +50,7 @@ fn start(args: &[String]) -> Result<(), String> {
     let mut rng = Rng::new(unguessable());
     let now = Millis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64));
     let listeners = listeners(&config)?;
+    let bus = bus_listeners(&config)?;
     let ports: Vec<String> = listeners.iter().filter_map(Listener::port).map(|port| port.to_string()).collect();
     let mut disk = FileDisk::new(PathBuf::from(&dir));
     let booted = Instance::boot(config, &mut Env { now, rng: &mut rng, disk: &mut disk });
@@ -65,13 +67,43 @@ fn start(args: &[String]) -> Result<(), String> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(|error| error.to_string())?;
     }
     eprintln!("* Ready to accept connections tcp on port {}", ports.join(", "));
-    let node = Node { instance: *instance, disk: Box::new(disk), rng, listeners };
+    let node = Node { instance: *instance, disk: Box::new(disk), rng, listeners, bus };
     serve(vec![node], &stop, &mut |_, line| eprintln!("{line}")).map_err(|error| error.to_string())
+}
+
+/// The port of a cluster node's bus is its client port and this, unless `cluster-port` says otherwise.
+const BUS_OFFSET: u16 = 10_000;
+
+/// Where a cluster node's bus listens: at the addresses for clients. Err: the port does not exist, or is taken.
+fn bus_listeners(config: &Config) -> Result<Vec<Listener>, String> {
+    if !config.flag("cluster-enabled") || config.port == 0 {
+        return Ok(Vec::new());
+    }
+    let own = u16::try_from(config.int("cluster-port")).ok().filter(|port| *port != 0);
+    let Some(port) = own.or_else(|| config.port.checked_add(BUS_OFFSET)) else {
+        return Err(format!("port {} is too high: the bus port, {BUS_OFFSET} above it, does not exist", config.port));
+    };
+    tcp_listeners(config, port)
 }
 
 /// The sockets that the configuration asks for. Without a password only loopback is listened on, whatever `bind` says:
 /// a scratch server must not be open to the network by accident.
 fn listeners(config: &Config) -> Result<Vec<Listener>, String> {
+    let mut found = if config.port == 0 { Vec::new() } else { tcp_listeners(config, config.port)? };
+    #[cfg(unix)]
+    if let path = config.text("unixsocket")
+        && !path.is_empty()
+    {
+        found.push(Listener::unix(std::path::Path::new(&*path.lossy())).map_err(|error| error.to_string())?);
+    }
+    if found.is_empty() {
+        Err(String::from("nothing to listen on: port is 0 and there is no unixsocket"))
+    } else {
+        Ok(found)
+    }
+}
+
+fn tcp_listeners(config: &Config, port: u16) -> Result<Vec<Listener>, String> {
     let open = !config.text("requirepass").is_empty();
     let asked = config.text("bind");
     let asked = asked.lossy();
@@ -84,24 +116,14 @@ fn listeners(config: &Config) -> Result<Vec<Listener>, String> {
     // redis-server's default asks for IPv6 too, if the machine has it (`-::1`).
     let optional = |address: &IpAddr| asked.contains(&format!("-{address}"));
     let mut found = Vec::new();
-    for address in addresses.iter().filter(|_| config.port != 0) {
-        match Listener::tcp(*address, config.port) {
+    for address in &addresses {
+        match Listener::tcp(*address, port) {
             Ok(listener) => found.push(listener),
             Err(_) if optional(address) && addresses.len() > 1 => {}
             Err(error) => return Err(error.to_string()),
         }
     }
-    #[cfg(unix)]
-    if let path = config.text("unixsocket")
-        && !path.is_empty()
-    {
-        found.push(Listener::unix(std::path::Path::new(&*path.lossy())).map_err(|error| error.to_string())?);
-    }
-    if found.is_empty() {
-        Err(String::from("nothing to listen on: port is 0 and there is no unixsocket"))
-    } else {
-        Ok(found)
-    }
+    Ok(found)
 }
 
 /// Config files of this computer.
