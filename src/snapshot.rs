@@ -77,6 +77,8 @@ pub struct Instance {
     pub disk: Disk,
     /// Running configuration, as CONFIG GET * would answer, sorted by name.
     pub config: Vec<(String, String)>,
+    /// Sorted by name.
+    pub users: Vec<User>,
     pub used_memory_bytes: u64,
     pub expired_keys: u64,
     pub evicted_keys: u64,
@@ -185,6 +187,21 @@ pub struct Client {
     pub monitor: bool,
     pub resp3: bool,
     pub name: Bytes,
+    /// Whom it is logged in as.
+    pub user: Bytes,
+    /// False: it has to log in before it may do anything.
+    pub authenticated: bool,
+}
+
+/// A user of an instance's ACL.
+#[derive(Clone, Debug, PartialEq)]
+pub struct User {
+    pub name: Bytes,
+    /// May log in.
+    pub on: bool,
+    pub nopass: bool,
+    /// As ACL LIST shows the user: `user alice on #... ~cache:* resetchannels -@all +get`.
+    pub rules: String,
 }
 
 /// Where the data is: three layers, each of which a different accident destroys.

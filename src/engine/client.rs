@@ -1,12 +1,14 @@
 //! What the instance remembers of a connection.
 
 use super::Instance;
+use super::acl::{self, User};
 use super::blocked::Blocked;
 use super::command::{Command, Flags};
 use super::tracking::Tracking;
 use crate::base::{Bytes, Millis};
 use crate::resp::Protocol;
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientId(pub u64);
@@ -60,7 +62,7 @@ pub struct Client {
     pub fd: i64,
     pub db: usize,
     pub protocol: Protocol,
-    pub user: String,
+    pub user: Arc<User>,
     pub authenticated: bool,
     pub connected_at: Millis,
     pub last_seen_at: Millis,
@@ -88,6 +90,7 @@ pub struct Client {
 }
 
 impl Client {
+    /// A connection of nobody in particular, who may do everything: the server's own. See `Instance::welcome` for others.
     pub fn new(id: ClientId, now: Millis) -> Client {
         Client {
             id,
@@ -100,7 +103,7 @@ impl Client {
             fd: 7 + id.0 as i64,
             db: 0,
             protocol: Protocol::Resp2,
-            user: String::from("default"),
+            user: acl::superuser(),
             authenticated: false,
             connected_at: now,
             last_seen_at: now,
@@ -196,7 +199,7 @@ impl Client {
             queued,
             buffered + free + arguments + queued + 1800,
             command,
-            self.user,
+            self.user.name.lossy(),
             self.tracking.as_deref().map_or(-1, |it| it.redirect.map_or(0, |id| id.0 as i64)),
             if self.protocol == Protocol::Resp3 { 3 } else { 2 },
             self.lib_name.lossy(),
@@ -209,9 +212,15 @@ impl Instance {
     pub(super) fn welcome(&mut self, id: ClientId, now: Millis) {
         self.stats.connections_received += 1;
         let mut client = Client::new(id, now);
-        client.authenticated = self.config.requirepass.is_empty();
+        self.begin_as_default(&mut client);
         client.laddr = format!("127.0.0.1:{}", self.config.port);
         self.clients.insert(id, client);
+    }
+
+    /// Makes a connection the default user's, who need not log in if they need no password.
+    fn begin_as_default(&self, client: &mut Client) {
+        client.user = Arc::clone(self.acl.default_user());
+        client.authenticated = !self.acl.requires_login();
     }
 
     /// Forgets a connection and everything that hung on it.
@@ -230,7 +239,7 @@ impl Instance {
         self.unwatch(id);
         self.monitors.retain(|monitor| *monitor != id);
         self.untrack(id);
-        let authenticated = self.config.requirepass.is_empty();
+        let (user, authenticated) = (Arc::clone(self.acl.default_user()), !self.acl.requires_login());
         let Some(client) = self.clients.get_mut(&id) else { return };
         self.pubsub.forget(client);
         client.channels.clear();
@@ -239,8 +248,7 @@ impl Instance {
         client.monitor = false;
         client.db = 0;
         client.protocol = Protocol::Resp2;
-        client.user = String::from("default");
-        client.authenticated = authenticated;
+        (client.user, client.authenticated) = (user, authenticated);
         client.transaction = None;
         client.name = Bytes::new();
         client.reply_mode = ReplyMode::On;

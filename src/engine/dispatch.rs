@@ -1,5 +1,6 @@
 //! From a request to its reply: look up, refuse or queue, perform, propagate, serve those who waited.
 
+use super::acl::log::Context;
 use super::call::{Call, Propagate};
 use super::client::{Client, ClientId, ReplyMode, Watched};
 use super::command::{self, Command, Outcome};
@@ -51,13 +52,13 @@ impl Instance {
     /// Finds, checks, queues or performs.
     fn answer(&mut self, env: &mut Env, id: ClientId, args: &[Bytes], out: &mut Outbox) -> Reply {
         self.command_mark = out.len();
-        let entry = match commands::entry_of(args) {
+        let entry = match self.entry_of(args) {
             Ok(entry) => entry,
             Err(refusal) => return self.security_stop(id, args).unwrap_or_else(|| self.reject(id, None, refusal)),
         };
         let client = self.clients.get_mut(&id).expect("checked by request");
         client.last_command = Some(entry.command);
-        let admitted = check_arity(entry, args).and_then(|()| self.admit(env, id, entry.command, args, out));
+        let admitted = check_arity(entry, args).and_then(|()| self.admit(env, id, entry, args, out));
         if let Err(refusal) = admitted {
             self.stats.commands[entry.index].rejected += 1;
             return self.reject(id, Some(entry.command), refusal);
@@ -113,23 +114,41 @@ impl Instance {
         outcome.unwrap_or_else(Reply::from)
     }
 
-    /// Reasons to refuse a command that is well formed.
+    /// The command that `args` calls, by the names that `rename-command` has left. Err: there is none, in Redis' words.
+    pub fn entry_of(&self, args: &[Bytes]) -> Result<&'static Entry, Refusal> {
+        let renamed = &self.config.renamed;
+        match renamed.is_empty() {
+            true => commands::entry_of(args),
+            false => match renamed.get(&args[0].to_ascii_uppercase()) {
+                None => commands::entry_of(args),
+                Some(Some(index)) => commands::resolve(commands::nth(*index), args),
+                Some(None) => Err(commands::unknown(args)),
+            },
+        }
+    }
+
+    /// Reasons to refuse a command that is well formed, in Redis' order.
     fn admit(
         &mut self,
         env: &mut Env,
         id: ClientId,
-        command: &'static Command,
-        _args: &[Bytes],
+        entry: &'static Entry,
+        args: &[Bytes],
         out: &mut Outbox,
     ) -> Result<(), Refusal> {
         if self.persist.loading {
             return Ok(());
         }
-        if (command.flags.has(command::WRITE) || command.name == "PING")
-            && let Some(refusal) = self.misconf()
-        {
-            return Err(refusal);
+        let command = entry.command;
+        let client = &self.clients[&id];
+        if !client.authenticated && self.acl.requires_login() && !command.flags.has(command::NO_AUTH) {
+            return Err(refusal::NOAUTH);
         }
+        if client.transaction.is_some() && command.flags.has(command::NO_MULTI) {
+            return Err(Refusal::new("ERR Command not allowed inside a transaction"));
+        }
+        let context = if client.transaction.is_some() { Context::Multi } else { Context::TopLevel };
+        self.permit(id, entry, args, context).map_err(|denied| self.noperm(id, denied, entry, args))?;
         // Room is made for every command, reads too; only those that need memory are refused where none can be had.
         let room = self.make_room(env.now, env.rng, out);
         if self.trackers.clients > 0 {
@@ -141,13 +160,12 @@ impl Instance {
         if !room && self.needs_memory(id, command) {
             return Err(refusal::OOM);
         }
+        if (command.flags.has(command::WRITE) || command.name == "PING")
+            && let Some(refusal) = self.misconf()
+        {
+            return Err(refusal);
+        }
         let client = &self.clients[&id];
-        if !client.authenticated && !self.config.requirepass.is_empty() && !command.flags.has(command::NO_AUTH) {
-            return Err(refusal::NOAUTH);
-        }
-        if client.transaction.is_some() && command.flags.has(command::NO_MULTI) {
-            return Err(Refusal::new("ERR Command not allowed inside a transaction"));
-        }
         if client.protocol == Protocol::Resp2 && client.is_subscriber() && !allowed_to_subscribers(command) {
             return Err(Refusal::from(format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
@@ -370,7 +388,17 @@ impl Instance {
         if !served {
             return;
         }
-        let entry = commands::entry_of(&blocked.args).expect("it was found when it blocked");
+        let entry = self.entry_of(&blocked.args).expect("it was found when it blocked");
+        // The user may have lost the right to it meanwhile.
+        if let Err(denied) = self.permit(id, entry, &blocked.args, Context::TopLevel) {
+            let refusal = self.noperm(id, denied, entry, &blocked.args);
+            self.stats.commands[entry.index].rejected += 1;
+            self.unblock(id);
+            let reply = self.reject(id, Some(entry.command), refusal);
+            self.say(id, reply, out);
+            self.waiting.resumed.push_back(id);
+            return;
+        }
         let protocol = self.clients[&id].protocol;
         let mark = self.propagated.len();
         self.current = Some(id);
@@ -497,7 +525,7 @@ impl Instance {
     pub(super) fn end_wait(&mut self, id: ClientId, reply: Reply, out: &mut Outbox) {
         let args = self.clients.get(&id).and_then(|client| client.blocked.as_ref()).map(|blocked| blocked.args.clone());
         self.unblock(id);
-        if let Some(Ok(entry)) = args.as_deref().map(commands::entry_of) {
+        if let Some(Ok(entry)) = args.as_deref().map(|args| self.entry_of(args)) {
             self.stats.commands_processed += 1;
             self.stats.commands[entry.index].calls += 1;
             self.stats.commands[entry.index].failed += u64::from(reply.is_error());

@@ -6,6 +6,7 @@
 //!
 //! Nothing in here reads a clock, opens a file or draws a number that was not handed in with `Env`.
 
+pub mod acl;
 pub mod blocked;
 pub mod call;
 pub mod client;
@@ -37,6 +38,7 @@ pub mod value;
 
 use crate::base::{Bytes, Millis, Rng};
 use crate::resp::Reply;
+use acl::Acl;
 use blocked::Waiting;
 pub use call::Call;
 use client::Client;
@@ -132,6 +134,7 @@ pub struct Pause {
 #[derive(Clone)]
 pub struct Instance {
     pub config: Config,
+    pub acl: Acl,
     pub dbs: Vec<Db>,
     pub clients: BTreeMap<ClientId, Client>,
     pub pubsub: PubSub,
@@ -178,7 +181,10 @@ impl Instance {
         let seed = HashSeed(rng.next_u64(), rng.next_u64());
         let stats =
             Stats { started_at: now, commands: vec![Default::default(); commands::count()], ..Stats::default() };
+        let mut acl = Acl::default();
+        acl.put(acl.with_password(&config.text("requirepass")));
         Instance {
+            acl,
             dbs: (0..config.databases).map(|_| Db::new(seed)).collect(),
             config,
             clients: BTreeMap::new(),

@@ -51,7 +51,6 @@ pub struct Stats {
     pub evicted_keys: u64,
     pub error_replies: u64,
     pub rejected_connections: u64,
-    pub auth_failures: u64,
     pub peak_memory: u64,
     /// Indexed by `Entry::index` of the command table.
     pub commands: Vec<CommandStat>,

@@ -60,6 +60,7 @@ fn add_instance(digest: &mut Digest, instance: &Instance) {
     digest.debug(&(&instance.config, &instance.stats, instance.dirty, &instance.run_id, &instance.waiting));
     digest.debug(&(&instance.replication, &instance.links));
     digest.debug(&(&instance.watchers, &instance.pubsub, &instance.persist, &instance.pause, &instance.monitors));
+    instance.acl.users().for_each(|user| digest.add(&user.describe()));
     for db in &instance.dbs {
         digest.debug(&(db.len(), db.volatile_len(), db.expire_cursor));
         for (name, slot) in db.iter() {
@@ -69,7 +70,7 @@ fn add_instance(digest: &mut Digest, instance: &Instance) {
         }
     }
     for client in instance.clients.values() {
-        digest.debug(&(client.id, &client.name, client.db, client.protocol, &client.user, client.authenticated));
+        digest.debug(&(client.id, &client.name, client.db, client.protocol, &client.user.name, client.authenticated));
         digest.debug(&(client.connected_at, client.last_seen_at, &client.watched, client.watch_broken));
         digest.debug(&(&client.channels, &client.patterns, client.monitor, client.reply_mode, &client.blocked));
         digest.debug(&(&client.waiting, client.closing));

@@ -35,7 +35,8 @@ impl World {
         let process = &self.processes[at];
         let instance = process.instance.as_deref();
         let dbs = instance.map(|it| it.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()).collect::<Vec<_>>());
-        let clients = instance.map(|it| it.clients.values().map(|client| self.look_at_client(at, client)).collect());
+        let clients =
+            instance.map(|it| it.clients.values().map(|client| self.look_at_client(at, it, client)).collect());
         snapshot::Instance {
             name: process.name.clone(),
             port: process.port,
@@ -45,6 +46,7 @@ impl World {
             clients: clients.unwrap_or_default(),
             disk: self.look_at_disk(process, instance),
             config: instance.map(look_at_config).unwrap_or_default(),
+            users: instance.map(look_at_users).unwrap_or_default(),
             used_memory_bytes: instance.map_or(0, Instance::used_memory),
             expired_keys: instance.map_or(0, |it| it.stats.expired_keys),
             evicted_keys: instance.map_or(0, |it| it.stats.evicted_keys),
@@ -52,7 +54,7 @@ impl World {
         }
     }
 
-    fn look_at_client(&self, at: usize, client: &Client) -> snapshot::Client {
+    fn look_at_client(&self, at: usize, instance: &Instance, client: &Client) -> snapshot::Client {
         snapshot::Client {
             id: client.id.0,
             terminal: self.terminal_of(at, client.id),
@@ -64,6 +66,8 @@ impl World {
             monitor: client.monitor,
             resp3: client.protocol == Protocol::Resp3,
             name: client.name.clone(),
+            user: client.user.name.clone(),
+            authenticated: client.authenticated || !instance.acl.requires_login(),
         }
     }
 
@@ -124,6 +128,16 @@ fn look_at_config(instance: &Instance) -> Vec<(String, String)> {
     let mut pairs: Vec<_> = all.into_iter().map(|(name, text)| (name.to_owned(), text.lossy().into_owned())).collect();
     pairs.sort();
     pairs
+}
+
+fn look_at_users(instance: &Instance) -> Vec<snapshot::User> {
+    let look = |user: &std::sync::Arc<crate::engine::acl::User>| snapshot::User {
+        name: user.name.clone(),
+        on: user.on,
+        nopass: user.nopass,
+        rules: user.describe().lossy().into_owned(),
+    };
+    instance.acl.users().map(look).collect()
 }
 
 fn look_at_db(index: usize, db: &Db) -> snapshot::Db {

@@ -5,7 +5,7 @@ use super::links::{FIRST_LINK, Links};
 use super::listen::{Listener, Stream};
 use crate::base::{Bytes, Millis, Rng};
 use crate::engine::disk::Disk;
-use crate::engine::{ClientId, Env, Input, Instance, Outbox, Output};
+use crate::engine::{ClientId, Env, Input, Instance, Outbox, Output, acl};
 use crate::resp::{Protocol, Reply, decode, encode};
 use mio::{Events, Interest, Poll, Token};
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
 fn limits_of(node: &Node, id: ClientId) -> decode::Limits {
     let config = &node.instance.config;
     let unauthenticated =
-        !config.requirepass.is_empty() && node.instance.clients.get(&id).is_none_or(|client| !client.authenticated);
+        node.instance.acl.requires_login() && node.instance.clients.get(&id).is_none_or(|client| !client.authenticated);
     decode::Limits { bulk_len: config.proto_max_bulk_len, unauthenticated }
 }
 
@@ -304,7 +304,7 @@ impl Server {
             self.step(index, now, Input::Connect(SELF), log);
             // Who may send the process a signal need not know its password.
             if let Some(client) = self.nodes[index].as_mut().and_then(|node| node.instance.clients.get_mut(&SELF)) {
-                client.authenticated = true;
+                (client.user, client.authenticated) = (acl::superuser(), true);
             }
             self.step(index, now, Input::Request(SELF, vec![Bytes::from("SHUTDOWN")]), log);
             self.step(index, now, Input::Hangup(SELF), log);

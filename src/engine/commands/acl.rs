@@ -1,9 +1,10 @@
-//! ACL: there is one user, `default`, who may do everything once they have given `requirepass`.
+//! The ACL group: looking at users, changing them, keeping them in a file. What users are and may do: `engine::acl`.
 
 use super::introspect::{CATEGORIES, categories};
+use crate::engine::acl::selector::{Shown, has_spaces};
 use crate::engine::command::{ADMIN, Command, LOADING, NOSCRIPT, Outcome, STALE};
 use crate::engine::refusal::{self, Refusal};
-use crate::engine::{Call, commands};
+use crate::engine::{Call, Output, commands};
 use crate::resp::Reply;
 
 pub const COMMANDS: &[Command] = &[Command {
@@ -138,42 +139,41 @@ pub const COMMANDS: &[Command] = &[Command {
 }];
 
 fn whoami(call: &mut Call) -> Outcome {
-    Ok(Reply::bulk(call.me().user.as_str()))
+    Ok(Reply::Bulk(call.me().user.name.clone()))
 }
 
-fn users(_: &mut Call) -> Outcome {
-    Ok(Reply::bulks(["default"]))
-}
-
-/// The password as the rules show it: never itself, only its SHA-256.
-fn secret(call: &Call) -> Option<String> {
-    let password = call.server.config.text("requirepass");
-    (!password.is_empty()).then(|| crate::base::sha::sha256_hex(&password))
+fn users(call: &mut Call) -> Outcome {
+    Ok(Reply::bulks(call.server.acl.users().map(|user| user.name.clone())))
 }
 
 fn list(call: &mut Call) -> Outcome {
-    let secret = secret(call).map_or(String::from("nopass"), |hash| format!("#{hash}"));
-    Ok(Reply::bulks([format!("user default on {secret} sanitize-payload ~* &* +@all")]))
+    Ok(Reply::bulks(call.server.acl.users().map(|user| user.describe())))
+}
+
+fn map<const N: usize>(pairs: [(&'static str, Reply); N]) -> Reply {
+    Reply::Map(pairs.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect())
 }
 
 fn getuser(call: &mut Call) -> Outcome {
-    if call.args[2] != *"default" {
-        return Ok(Reply::NilArray);
-    }
-    let secret = secret(call);
-    let flags = ["on"].into_iter().chain(secret.is_none().then_some("nopass")).chain(["sanitize-payload"]);
-    Ok(Reply::Map(
-        [
-            ("flags", Reply::Set(flags.map(Reply::bulk).collect())),
-            ("passwords", Reply::bulks(secret)),
-            ("commands", Reply::bulk("+@all")),
-            ("keys", Reply::bulk("~*")),
-            ("channels", Reply::bulk("&*")),
-            ("selectors", Reply::Array(Vec::new())),
-        ]
-        .map(|(name, value)| (Reply::bulk(name), value))
-        .into(),
-    ))
+    let Some(user) = call.server.acl.user(&call.args[2]) else { return Ok(Reply::NilArray) };
+    let shown: Vec<Shown> = user.selectors().iter().map(|selector| selector.shown()).collect();
+    let mut shown = shown.into_iter();
+    let own = shown.next().expect("a user has a selector");
+    let others = shown.map(|it| {
+        map([
+            ("commands", Reply::bulk(it.commands)),
+            ("keys", Reply::Bulk(it.keys)),
+            ("channels", Reply::Bulk(it.channels)),
+        ])
+    });
+    Ok(map([
+        ("flags", Reply::Set(user.flags().map(Reply::bulk).collect())),
+        ("passwords", Reply::bulks(user.passwords().iter().map(String::as_str))),
+        ("commands", Reply::bulk(own.commands)),
+        ("keys", Reply::Bulk(own.keys)),
+        ("channels", Reply::Bulk(own.channels)),
+        ("selectors", Reply::Array(others.collect())),
+    ]))
 }
 
 fn cat(call: &mut Call) -> Outcome {
@@ -208,48 +208,95 @@ fn genpass(call: &mut Call) -> Outcome {
 }
 
 fn log(call: &mut Call) -> Outcome {
-    match call.args.len() {
-        2 => Ok(Reply::Array(Vec::new())),
-        3 if call.is(2, "RESET") => Ok(Reply::OK),
-        3 => call.int(2).map(|_| Reply::Array(Vec::new())),
-        _ => Err(commands::wrong_subcommand(call)),
-    }
+    let count = match call.args.len() {
+        2 => 10,
+        3 if call.is(2, "RESET") => {
+            call.server.acl.log.entries.clear();
+            return Ok(Reply::OK);
+        }
+        3 => call.int(2)?.max(0) as usize,
+        _ => return Err(commands::wrong_subcommand(call)),
+    };
+    let now = call.now;
+    let shown = call.server.acl.log.entries.iter().take(count).map(|entry| {
+        map([
+            ("count", Reply::Int(entry.count as i64)),
+            ("reason", Reply::bulk(entry.reason.word())),
+            ("context", Reply::bulk(entry.context.word())),
+            ("object", Reply::Bulk(entry.object.clone())),
+            ("username", Reply::Bulk(entry.user.clone())),
+            ("age-seconds", Reply::Double(now.since(entry.updated).0 as f64 / 1000.0)),
+            ("client-info", Reply::bulk(entry.client.as_str())),
+            ("entry-id", Reply::Int(entry.id as i64)),
+            ("timestamp-created", Reply::Int(entry.created.0 as i64)),
+            ("timestamp-last-updated", Reply::Int(entry.updated.0 as i64)),
+        ])
+    });
+    Ok(Reply::Array(shown.collect()))
 }
 
 fn dryrun(call: &mut Call) -> Outcome {
-    if call.args[2] != *"default" {
+    let Some(user) = call.server.acl.user(&call.args[2]) else {
         return Err(Refusal::from(format!("ERR User '{}' not found", call.args[2].lossy())));
-    }
+    };
     let args = &call.args[3..];
-    let Ok(entry) = commands::entry_of(args) else {
+    let Ok(entry) = call.server.entry_of(args) else {
         return Err(Refusal::from(format!("ERR Command '{}' not found", args[0].lossy())));
     };
     let wrong = if entry.arity > 0 { args.len() as i32 != entry.arity } else { (args.len() as i32) < -entry.arity };
-    if wrong { Err(refusal::wrong_arity(&entry.command.full_name())) } else { Ok(Reply::OK) }
+    if wrong {
+        return Err(refusal::wrong_arity(&entry.command.full_name()));
+    }
+    Ok(match user.check(entry, args) {
+        Ok(()) => Reply::OK,
+        Err(denied) => Reply::bulk(denied.message(user, entry, args, true)),
+    })
+}
+
+fn setuser(call: &mut Call) -> Outcome {
+    (2..call.args.len()).for_each(|index| call.redact(index));
+    let (name, rules) = (&call.args[2], &call.args[3..]);
+    if has_spaces(name) {
+        return Err(Refusal::new("ERR Usernames can't contain spaces or null characters"));
+    }
+    let all_channels = call.server.config.acl_all_channels();
+    let user = call.server.acl.changed(name, rules, all_channels);
+    let user = user.map_err(|reason| Refusal::from(format!("ERR {reason}")))?;
+    call.server.put_user(user, call.out);
+    Ok(Reply::OK)
 }
 
 fn deluser(call: &mut Call) -> Outcome {
-    if call.args[2..].iter().any(|name| *name == "default") {
+    let names = &call.args[2..];
+    if names.iter().any(|name| name == "default") {
         return Err(Refusal::new("ERR The 'default' user cannot be removed"));
     }
-    Ok(Reply::Int(0))
+    Ok(Reply::from(call.server.remove_users(names, call.out)))
 }
 
-/// No other users yet, and `default` is changed by CONFIG SET requirepass.
-fn setuser(_: &mut Call) -> Outcome {
-    Err(Refusal::new(
-        "ERR ACL SETUSER is not available: there is only the user 'default', whose password is requirepass",
-    ))
-}
-
-fn load(_: &mut Call) -> Outcome {
-    Err(Refusal::new(
+fn file(call: &Call) -> Result<String, Refusal> {
+    call.server.acl_path().ok_or(Refusal::new(
         "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration.",
     ))
 }
 
+fn load(call: &mut Call) -> Outcome {
+    let path = file(call)?;
+    let loaded = call.server.load_acl(call.disk, &path, call.out);
+    loaded.map_err(|errors| Refusal::from(format!("ERR {errors}")))?;
+    Ok(Reply::OK)
+}
+
 fn save(call: &mut Call) -> Outcome {
-    load(call)
+    let path = file(call)?;
+    let saved = call.server.save_acl(call.disk, &path);
+    saved.map_err(|line| {
+        call.out.push(Output::Log(line));
+        Refusal::new(
+            "ERR There was an error trying to save the ACLs. Please check the server logs for more information",
+        )
+    })?;
+    Ok(Reply::OK)
 }
 
 fn help(_: &mut Call) -> Outcome {

@@ -254,7 +254,7 @@ impl Filter {
             } else if call.is(at, "LADDR") {
                 filter.laddr = Some(value.clone());
             } else if call.is(at, "USER") {
-                if value != "default" {
+                if call.server.acl.user(value).is_none() {
                     return Err(Refusal::from(format!("ERR No such user '{}'", value.lossy())));
                 }
                 filter.user = Some(value.clone());
@@ -276,7 +276,7 @@ impl Filter {
             && self.laddr.as_ref().is_none_or(|laddr| laddr == client.laddr.as_str())
             && self.kind.is_none_or(|kind| kind == client.kind())
             && self.id.is_none_or(|id| id == client.id.0)
-            && self.user.as_ref().is_none_or(|user| user == client.user.as_str())
+            && self.user.as_ref().is_none_or(|user| *user == client.user.name)
             && !(self.skip_me && client.id == me)
     }
 }

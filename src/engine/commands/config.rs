@@ -92,6 +92,7 @@ fn help(_: &mut Call) -> Outcome {
 
 fn resetstat(call: &mut Call) -> Outcome {
     call.server.stats.reset();
+    call.server.acl.log.reset_counts();
     Ok(Reply::OK)
 }
 
@@ -99,7 +100,9 @@ fn rewrite(call: &mut Call) -> Outcome {
     let Some(path) = call.server.config.file.clone() else {
         return Err(Refusal::new("ERR The server is running without a config file"));
     };
-    match write_file(&call.server.config, &path, call.disk) {
+    let in_file = call.server.acl_path().is_some();
+    let users: Vec<Bytes> = call.server.acl.users().filter(|_| !in_file).map(|user| user.describe()).collect();
+    match write_file(&call.server.config, &users, &path, call.disk) {
         Ok(()) => {
             call.out.push(Output::Log(String::from("* CONFIG REWRITE executed with success.")));
             Ok(Reply::OK)
@@ -112,14 +115,14 @@ fn rewrite(call: &mut Call) -> Outcome {
 }
 
 /// Beside the old file, synced, then renamed over it: a crash leaves the old or the new one.
-fn write_file(config: &Config, path: &str, disk: &mut dyn Disk) -> Result<(), DiskError> {
+fn write_file(config: &Config, users: &[Bytes], path: &str, disk: &mut dyn Disk) -> Result<(), DiskError> {
     let old = match disk.read(path) {
         Ok(old) => old,
         Err(DiskError::NotFound) => Vec::new(),
         Err(error) => return Err(error),
     };
     let temporary = format!("{path}.rewrite");
-    let written = disk.write(&temporary, &config.rewritten(&old)).and_then(|()| disk.fsync(&temporary));
+    let written = disk.write(&temporary, &config.rewritten(&old, users)).and_then(|()| disk.fsync(&temporary));
     if let Err(error) = written.and_then(|()| disk.rename(&temporary, path)) {
         let _ = disk.remove(&temporary);
         return Err(error);
@@ -141,6 +144,10 @@ fn set(call: &mut Call) -> Outcome {
     if let Err(refusal) = apply_appendonly(call) {
         call.server.config = before;
         return Err(refusal);
+    }
+    if let Some((_, password)) = changes.iter().find(|(parameter, _)| parameter.name == "requirepass") {
+        let user = call.server.acl.with_password(password);
+        call.server.put_user(user, call.out);
     }
     Ok(Reply::OK)
 }

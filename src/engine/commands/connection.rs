@@ -2,9 +2,11 @@
 
 use crate::base::Bytes;
 use crate::engine::Call;
+use crate::engine::acl::log::{Context, Reason};
 use crate::engine::command::{ALLOW_BUSY, Command, FAST, LOADING, NO_AUTH, NOSCRIPT, NOT_QUEUED, Outcome, STALE};
 use crate::engine::refusal::{self, Refusal};
 use crate::resp::{Protocol, Reply};
+use std::sync::Arc;
 
 pub const COMMANDS: &[Command] = &[
     Command {
@@ -74,7 +76,7 @@ fn auth(call: &mut Call) -> Outcome {
     call.redact(1);
     let (user, password) = match call.args {
         [_, password] => {
-            if call.server.config.requirepass.is_empty() {
+            if call.server.acl.default_user().nopass {
                 return Err(Refusal::new(
                     "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
                 ));
@@ -91,18 +93,17 @@ fn auth(call: &mut Call) -> Outcome {
     Ok(Reply::OK)
 }
 
-/// Until ACL users exist there is one user, `default`, whose password is requirepass; without one any password will do.
-fn log_in(call: &mut Call, user: &[u8], password: &[u8]) -> Result<(), Refusal> {
-    // As bytes: a password need not be text.
-    let wanted = call.server.config.text("requirepass");
-    if user != b"default" || !wanted.is_empty() && *wanted != *password {
-        call.server.stats.auth_failures += 1;
-        return Err(refusal::WRONGPASS);
+fn log_in(call: &mut Call, name: &[u8], password: &[u8]) -> Result<(), Refusal> {
+    if let Some(user) = call.server.acl.login(name, password) {
+        let user = Arc::clone(user);
+        let me = call.me_mut();
+        (me.user, me.authenticated) = (user, true);
+        return Ok(());
     }
-    let me = call.me_mut();
-    me.user = String::from("default");
-    me.authenticated = true;
-    Ok(())
+    let context = if call.may_block { Context::TopLevel } else { Context::Multi };
+    let (me, object, args) = (call.client, call.args[0].clone(), call.args);
+    call.server.log_denied(me, Reason::Auth, context, Bytes::copy(name), object, args);
+    Err(refusal::WRONGPASS)
 }
 
 fn hello(call: &mut Call) -> Outcome {
@@ -136,7 +137,7 @@ fn hello(call: &mut Call) -> Outcome {
     if let Some((user, password)) = login {
         log_in(call, user, password)?;
     }
-    if !call.me().authenticated && !call.server.config.requirepass.is_empty() {
+    if !call.me().authenticated {
         return Err(Refusal::new(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
         ));

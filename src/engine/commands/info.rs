@@ -292,10 +292,10 @@ fn stats(call: &mut Call, text: &mut String) {
             ("eventloop_duration_cmd_sum", &0),
             ("instantaneous_eventloop_cycles_per_sec", &0),
             ("instantaneous_eventloop_duration_usec", &0),
-            ("acl_access_denied_auth", &stats.auth_failures),
-            ("acl_access_denied_cmd", &0),
-            ("acl_access_denied_key", &0),
-            ("acl_access_denied_channel", &0),
+            ("acl_access_denied_auth", &server.acl.log.auth),
+            ("acl_access_denied_cmd", &server.acl.log.command),
+            ("acl_access_denied_key", &server.acl.log.key),
+            ("acl_access_denied_channel", &server.acl.log.channel),
         ],
     );
 }

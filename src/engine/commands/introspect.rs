@@ -271,19 +271,6 @@ fn top_level() -> impl Iterator<Item = &'static Entry> {
     (0..commands::count()).map(commands::nth).filter(|entry| !entry.command.name.contains(' '))
 }
 
-/// `config` or `config|get`.
-fn named(name: &Bytes) -> Option<&'static Entry> {
-    let mut words = name.split(|byte| *byte == b'|');
-    let entry = commands::by_name(words.next()?)?;
-    match (words.next(), words.next()) {
-        (None, _) => Some(entry),
-        (Some(sub), None) if !entry.command.sub.is_empty() => {
-            commands::entry_of(&[Bytes::from(entry.command.name), Bytes::from(sub)]).ok()
-        }
-        _ => None,
-    }
-}
-
 fn all(_: &mut Call) -> Outcome {
     Ok(Reply::Array(top_level().map(info_of).collect()))
 }
@@ -296,7 +283,9 @@ fn info(call: &mut Call) -> Outcome {
     if call.args.len() == 2 {
         return all(call);
     }
-    Ok(Reply::Array(call.args[2..].iter().map(|name| named(name).map_or(Reply::NilArray, info_of)).collect()))
+    Ok(Reply::Array(
+        call.args[2..].iter().map(|name| commands::by_full_name(name).map_or(Reply::NilArray, info_of)).collect(),
+    ))
 }
 
 fn list(call: &mut Call) -> Outcome {
@@ -345,22 +334,19 @@ fn getkeys(call: &mut Call) -> Outcome {
 }
 
 fn getkeysandflags(call: &mut Call) -> Outcome {
-    let (command, keys) = keys_of(call)?;
-    let mut flags = key_flags::of(command);
-    if command.name == "SET" {
-        // Without GET the old value is not looked at.
-        let reads = call.args[2..].iter().skip(3).any(|word| word.eq_ignore_ascii_case(b"GET"));
-        flags = if reads { &["RW access update"] } else { &["OW update"] };
-    }
-    let pair = |(index, key): (usize, &Bytes)| {
-        Reply::Array(vec![Reply::Bulk(key.clone()), flag_set(flags[index.min(flags.len() - 1)])])
-    };
-    Ok(Reply::Array(keys.into_iter().enumerate().map(pair).collect()))
+    let (command, _) = keys_of(call)?;
+    let args = &call.args[2..];
+    let pair =
+        |(place, flags): (usize, &'static str)| Reply::Array(vec![Reply::Bulk(args[place].clone()), flag_set(flags)]);
+    Ok(Reply::Array(key_flags::of_call(command, args).into_iter().map(pair).collect()))
 }
 
 fn docs(call: &mut Call) -> Outcome {
-    let wanted: Vec<&Entry> =
-        if call.args.len() == 2 { top_level().collect() } else { call.args[2..].iter().filter_map(named).collect() };
+    let wanted: Vec<&Entry> = if call.args.len() == 2 {
+        top_level().collect()
+    } else {
+        call.args[2..].iter().filter_map(|name| commands::by_full_name(name)).collect()
+    };
     Ok(Reply::Map(wanted.into_iter().map(docs_of).collect()))
 }
 

@@ -3,6 +3,7 @@
 //! RO reads, RW reads and writes, OW overwrites, RM removes the key; `access` returns data of it, `update`, `insert` and
 //! `delete` say what happens to that data. Source: the JSON files of Redis 7.2's commands.
 
+use crate::base::Bytes;
 use crate::engine::command::{self, Command};
 
 /// The flags of the first and of further keys (or of the rest of them), and the commands that have these.
@@ -132,4 +133,37 @@ pub fn of(command: &Command) -> &'static [&'static str] {
         (_, true) => &["RO access"],
         _ => &["RO"],
     })
+}
+
+/// The places of the keys in a call, with what is done with each: options may change that.
+pub fn of_call(command: &Command, args: &[Bytes]) -> Vec<(usize, &'static str)> {
+    let has = |word: &str, from: usize| args.iter().skip(from).any(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+    let flags: &[&'static str] = match command.name {
+        // Without GET the old value is not looked at.
+        "SET" if has("GET", 3) => &["RW access update"],
+        "SET" => &["OW update"],
+        "BITFIELD" if only_gets(&args[2..]) => &["RO access"],
+        "BITFIELD" => &["RW access update"],
+        // The second key is that behind STORE: those that BY and GET point to are not known.
+        "SORT" => &["RO access", "OW update"],
+        _ => of(command),
+    };
+    let places = command.key_places(args).into_iter().enumerate();
+    places.map(|(nth, place)| (place, flags[nth.min(flags.len() - 1)])).collect()
+}
+
+/// Whether operations of BITFIELD only read.
+fn only_gets(mut rest: &[Bytes]) -> bool {
+    while let Some(word) = rest.first() {
+        let len = match word.to_ascii_lowercase().as_slice() {
+            b"get" => 3,
+            b"overflow" => 2,
+            _ => return false,
+        };
+        if rest.len() < len {
+            return false;
+        }
+        rest = &rest[len..];
+    }
+    true
 }

@@ -140,6 +140,11 @@ pub fn find(args: &[Bytes]) -> Result<&'static Command, Refusal> {
 /// As `find`, with what is derived from the literal.
 pub fn entry_of(args: &[Bytes]) -> Result<&'static Entry, Refusal> {
     let Some(entry) = by_name(&args[0]) else { return Err(unknown(args)) };
+    resolve(entry, args)
+}
+
+/// The subcommand of `entry` that `args` calls, or itself if it has none or none is named. Err: there is no such subcommand.
+pub fn resolve(entry: &'static Entry, args: &[Bytes]) -> Result<&'static Entry, Refusal> {
     let subs = entry.command.sub.len();
     let Some(word) = args.get(1).filter(|_| subs > 0) else { return Ok(entry) };
     let name = entry.command.name;
@@ -166,7 +171,20 @@ pub fn by_name(name: &[u8]) -> Option<&'static Entry> {
     None
 }
 
-fn unknown(args: &[Bytes]) -> Refusal {
+/// By the name that error texts use, in any case: `config` or `config|get`.
+pub fn by_full_name(name: &[u8]) -> Option<&'static Entry> {
+    let mut words = name.split(|byte| *byte == b'|');
+    let entry = by_name(words.next()?)?;
+    match (words.next(), words.next()) {
+        (None, _) => Some(entry),
+        (Some(sub), None) if !entry.command.sub.is_empty() => {
+            resolve(entry, &[Bytes::from(entry.command.name), Bytes::from(sub)]).ok()
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn unknown(args: &[Bytes]) -> Refusal {
     let mut shown = String::new();
     for arg in &args[1..] {
         if shown.len() >= 128 {

@@ -6,6 +6,7 @@
 use crate::base::{Bytes, float};
 use crate::engine::call::Call;
 use crate::engine::command::{Command, DENYOOM, Keys, MOVABLEKEYS, ONE_KEY, Outcome, READONLY, WRITE};
+use crate::engine::commands;
 use crate::engine::notify::Class;
 use crate::engine::refusal::{self, Refusal};
 use crate::engine::value::{Hash, Kind, List, Str, Value};
@@ -74,7 +75,8 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    fn parse(args: &'a [Bytes], read_only: bool) -> Result<Options<'a>, Refusal> {
+    /// `sees_all`: the user may read any key, so also those that patterns lead to.
+    fn parse(args: &'a [Bytes], read_only: bool, sees_all: bool) -> Result<Options<'a>, Refusal> {
         let mut options = Options { count: -1, ..Options::default() };
         let int = |text: &Bytes| crate::engine::value::string::parse_int(text).ok_or(refusal::NOT_INTEGER);
         let mut rest = args;
@@ -100,6 +102,12 @@ impl<'a> Options<'a> {
                     options.store = Some(key);
                     after
                 }
+                (b"by", [pattern, ..]) if pattern.contains(&b'*') && !sees_all => {
+                    return Err(Refusal::new("ERR BY option of SORT denied due to insufficient ACL permissions."));
+                }
+                (b"get", [_, ..]) if !sees_all => {
+                    return Err(Refusal::new("ERR GET option of SORT denied due to insufficient ACL permissions."));
+                }
                 (b"by", [pattern, after @ ..]) => {
                     options.by = Some(pattern);
                     after
@@ -124,7 +132,9 @@ impl<'a> Options<'a> {
 
 fn sort(call: &mut Call, read_only: bool) -> Outcome {
     let key = &call.args[1];
-    let mut options = Options::parse(&call.args[2..], read_only)?;
+    let entry = commands::nth(call.index);
+    let sees_all = call.me().user.runs_reading_all_keys(entry, call.args);
+    let mut options = Options::parse(&call.args[2..], read_only, sees_all)?;
     let mut sorted = true;
     let (mut elements, is_set) = match call.read_value(key) {
         None => (Vec::new(), false),

@@ -4,11 +4,14 @@
 //! can be told while queueing (an unknown command, a wrong number of arguments) makes EXEC refuse as a whole.
 
 use crate::engine::Call;
+use crate::engine::acl::log::Context;
+use crate::engine::acl::selector::Denied;
 use crate::engine::call::Propagate;
 use crate::engine::client::Watched;
 use crate::engine::command::{
     ALL_KEYS, ALLOW_BUSY, Command, FAST, LOADING, NOSCRIPT, NOT_QUEUED, Outcome, SKIP_SLOWLOG, STALE,
 };
+use crate::engine::commands;
 use crate::engine::refusal::{self, Refusal};
 use crate::resp::Reply;
 
@@ -102,6 +105,11 @@ fn exec(call: &mut Call) -> Outcome {
     }
     let mut replies = Vec::with_capacity(transaction.queue.len());
     for (command, args) in &transaction.queue {
+        let entry = commands::nth(commands::index(command));
+        if let Err(denied) = call.server.permit(call.client, entry, args, Context::Multi) {
+            replies.push(Reply::Error(revoked(denied).into()));
+            continue;
+        }
         match call.nested(command, args) {
             // SUBSCRIBE answers once per channel, even in here.
             Ok(Reply::Many(many)) => replies.extend(many),
@@ -114,6 +122,18 @@ fn exec(call: &mut Call) -> Outcome {
         tracking.caching = false;
     }
     Ok(Reply::Array(replies))
+}
+
+/// A user may lose a right between MULTI and EXEC.
+fn revoked(denied: Denied) -> String {
+    let reason = match denied {
+        Denied::Command => "no permission to execute the command or subcommand",
+        Denied::Key(_) => "no permission to touch the specified keys",
+        Denied::Channel(_) => "no permission to access one of the channels used as arguments",
+    };
+    format!(
+        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: {reason}"
+    )
 }
 
 fn watch(call: &mut Call) -> Outcome {

@@ -5,7 +5,8 @@
 
 use super::{Config, table, value};
 use crate::base::{Bytes, glob, quote};
-use crate::engine::VERSION;
+use crate::engine::{VERSION, acl, commands};
+use std::collections::BTreeMap;
 
 /// How the outside shows files to the parser: the text of one, or why not; and the names that a pattern may match.
 pub trait Files {
@@ -125,7 +126,7 @@ impl Reader<'_> {
     fn directive(&mut self, words: &[Bytes]) -> Result<(), String> {
         let Some((parameter, _)) = table::find(&words[0]) else {
             self.module_setting |= words[0].contains(&b'.');
-            return unknown(words);
+            return self.other(words);
         };
         let multi = parameter.flags.has(table::MULTI);
         if !multi && words.len() != 2 {
@@ -153,25 +154,54 @@ impl Reader<'_> {
         let both = if resets { new.lossy().into_owned() } else { format!("{} {}", old.lossy(), new.lossy()) };
         self.config.set_text(parameter, &Bytes::from(both.trim()))
     }
-}
 
-/// Directives that are no parameters, and what is left of older versions. Err: not known.
-fn unknown(words: &[Bytes]) -> Result<(), String> {
-    let name = words[0].to_ascii_lowercase();
-    let name = std::str::from_utf8(&name).unwrap_or_default();
-    match name {
-        "list-max-ziplist-entries" | "list-max-ziplist-value" | "lua-replicate-commands" if words.len() == 2 => Ok(()),
-        // No ACLs, modules or renamed commands from a file: accepted, so that a real file loads.
-        "user" | "loadmodule" if words.len() >= 2 => Ok(()),
-        "rename-command" if words.len() == 3 => match crate::engine::commands::find(&words[1..2]) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(String::from("No such command in rename-command")),
-        },
-        "sentinel" if words.len() > 1 => Err(String::from("sentinel directive while not in sentinel mode")),
-        "sentinel" => Ok(()),
-        _ if name.contains('.') && words.len() < 2 => Err(String::from("Module config specified without value")),
-        _ if name.contains('.') => Ok(()),
-        _ => Err(String::from("Bad directive or wrong number of arguments")),
+    /// Directives that are no parameters, and what is left of older versions. Err: not known.
+    fn other(&mut self, words: &[Bytes]) -> Result<(), String> {
+        let name = words[0].to_ascii_lowercase();
+        let name = std::str::from_utf8(&name).unwrap_or_default();
+        match name {
+            "list-max-ziplist-entries" | "list-max-ziplist-value" | "lua-replicate-commands" if words.len() == 2 => {
+                Ok(())
+            }
+            "rename-command" if words.len() == 3 => self.rename(&words[1], &words[2]),
+            "user" if words.len() >= 2 => self.user(words),
+            // No modules: accepted, so that a real file loads.
+            "loadmodule" if words.len() >= 2 => Ok(()),
+            "sentinel" if words.len() > 1 => Err(String::from("sentinel directive while not in sentinel mode")),
+            "sentinel" => Ok(()),
+            _ if name.contains('.') && words.len() < 2 => Err(String::from("Module config specified without value")),
+            _ if name.contains('.') => Ok(()),
+            _ => Err(String::from("Bad directive or wrong number of arguments")),
+        }
+    }
+
+    /// `rename-command OLD NEW`: takes effect on what the lines before have left. NEW may be empty.
+    fn rename(&mut self, old: &[u8], new: &[u8]) -> Result<(), String> {
+        let renamed = &mut self.config.renamed;
+        let called =
+            |renamed: &BTreeMap<Vec<u8>, Option<usize>>, name: &[u8]| match renamed.get(&name.to_ascii_uppercase()) {
+                Some(known) => *known,
+                None => commands::by_name(name).map(|entry| entry.index),
+            };
+        let index = called(renamed, old).ok_or_else(|| String::from("No such command in rename-command"))?;
+        renamed.insert(old.to_ascii_uppercase(), None);
+        if !new.is_empty() {
+            if called(renamed, new).is_some() {
+                return Err(String::from("Target command name already exists"));
+            }
+            renamed.insert(new.to_ascii_uppercase(), Some(index));
+        }
+        Ok(())
+    }
+
+    fn user(&mut self, words: &[Bytes]) -> Result<(), String> {
+        match acl::check_declaration(words, &self.config.users) {
+            Ok(user) => {
+                self.config.users.push(user);
+                Ok(())
+            }
+            Err((at, error)) => Err(format!("Error in user declaration '{}': {}", words[at].lossy(), error.text())),
+        }
     }
 }
 
@@ -235,7 +265,6 @@ fn option_lines(options: &[String]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::base::Rng;
-    use std::collections::BTreeMap;
 
     struct Map(BTreeMap<&'static str, &'static str>);
 

@@ -68,6 +68,10 @@ impl Eviction {
 pub struct Config {
     /// By name, as CONFIG GET shows it; what is not here has its default.
     changed: BTreeMap<&'static str, Bytes>,
+    /// Users that the config file declares: the name, then the rules.
+    pub users: Vec<Vec<Bytes>>,
+    /// What `rename-command` did to a name, in upper case: the command that it now calls (its number), or none.
+    pub renamed: BTreeMap<Vec<u8>, Option<usize>>,
     /// The config file, for CONFIG REWRITE; None if the server was started without.
     pub file: Option<String>,
     pub databases: usize,
@@ -116,6 +120,8 @@ impl Default for Config {
         };
         let mut config = Config {
             changed: BTreeMap::new(),
+            users: Vec::new(),
+            renamed: BTreeMap::new(),
             file: None,
             databases: 0,
             port: 0,
@@ -207,6 +213,11 @@ impl Config {
             self.notify = value::events(letters).unwrap_or(self.notify);
         }
         Ok(())
+    }
+
+    /// Whether new users may use all channels.
+    pub fn acl_all_channels(&self) -> bool {
+        *self.text("acl-pubsub-default") == *b"allchannels"
     }
 
     /// What CONFIG GET answers to these patterns: name and value, in the table's order, old names where they match.

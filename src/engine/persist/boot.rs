@@ -16,6 +16,9 @@ impl Instance {
     pub fn boot(config: Config, env: &mut Env) -> Boot {
         let mut instance = Box::new(Instance::new(config, env.now, env.rng));
         let mut log = Vec::new();
+        if instance.load_users_at_start(env, &mut log).is_err() {
+            return Err(log);
+        }
         match instance.load_data(env, &mut log) {
             Ok(()) => Ok((instance, log)),
             Err(()) => Err(log),
