@@ -277,6 +277,7 @@ mod tests {
             config: Vec::new(),
             used_memory_bytes: 0,
             expired_keys: 0,
+            users: Vec::new(),
             evicted_keys: 0,
             replication: None,
         };
