@@ -36,9 +36,23 @@ const RINGS: &[(&str, &[&str])] = &[
     ),
     ("check", &["base", "resp", "race", "snapshot", "losses"]),
     ("lesson", &["base", "resp", "transcript", "check"]),
+    ("picture", &["base", "resp", "race", "snapshot", "losses"]),
     (
         "tutor",
-        &["base", "resp", "race", "snapshot", "losses", "transcript", "port", "check", "lesson", "console", "assist"],
+        &[
+            "picture",
+            "base",
+            "resp",
+            "race",
+            "snapshot",
+            "losses",
+            "transcript",
+            "port",
+            "check",
+            "lesson",
+            "console",
+            "assist",
+        ],
     ),
     // ring 3: edges
     ("backend", &["base", "resp", "race", "snapshot", "engine", "lab", "port", "lesson"]),
@@ -51,15 +65,15 @@ const RINGS: &[(&str, &[&str])] = &[
     (
         "plain",
         &[
-            "base", "resp", "race", "snapshot", "losses", "port", "check", "lesson", "console", "assist", "tutor",
-            "learn",
+            "picture", "base", "resp", "race", "snapshot", "losses", "port", "check", "lesson", "console", "assist",
+            "tutor", "learn",
         ],
     ),
     (
         "tui",
         &[
-            "base", "resp", "race", "snapshot", "losses", "port", "check", "lesson", "console", "assist", "tutor",
-            "learn",
+            "picture", "base", "resp", "race", "snapshot", "losses", "port", "check", "lesson", "console", "assist",
+            "tutor", "learn",
         ],
     ),
 ];
@@ -79,6 +93,7 @@ const PURE: &[&str] = &[
     "console",
     "check",
     "lesson",
+    "picture",
     "tutor",
 ];
 const IMPURE: &[&str] = &[

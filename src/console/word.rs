@@ -25,6 +25,8 @@ pub enum Word {
     Time(Millis),
     /// Open or go to the terminal of this name; None: say which there are.
     Terminal(Option<String>),
+    /// Show a picture of the lab, by name; None: say which there are.
+    Show(Option<String>),
     /// The next exercise, or lesson after the last one.
     Next,
     Back,
@@ -78,7 +80,8 @@ pub const WORDS: &[Entry] = &[
     Entry { name: "redo", syntax: "[N]", summary: "Do again what was taken back." },
     Entry { name: "reset", syntax: "[exercise | lesson]", summary: "Start this exercise, or the whole lesson, anew." },
     Entry { name: "time", syntax: "+SPAN", summary: "Let time pass at once: +30m, +1h30m, +10s, +500ms, +2d." },
-    Entry { name: "terminal", syntax: "[NAME]", summary: "Open a terminal, or go to it." },
+    Entry { name: "terminal", syntax: "[NAME]", summary: "Open a terminal, or go to it (by its letter, too)." },
+    Entry { name: "show", syntax: "[PICTURE]", summary: "Show a picture of the lab: timeline, keys, disk and others." },
     Entry { name: "lesson", syntax: "[NUMBER]", summary: "Open a lesson; without a number, list them." },
     Entry { name: "set", syntax: "NAME VALUE", summary: "Change a preference: `:set hints off`." },
     Entry { name: "clear", syntax: "", summary: "Wipe this terminal's screen." },
@@ -116,6 +119,7 @@ fn word(name: &str, argument: &str) -> Result<Word, Vec<Line>> {
         },
         "time" => Word::Time(span(argument).ok_or_else(|| usage(name))?),
         "terminal" => Word::Terminal(optional()),
+        "show" => Word::Show(optional()),
         "lesson" | "lessons" => Word::Lesson(optional()),
         "set" => match argument.split_once(char::is_whitespace) {
             Some((key, value)) => Word::Set(key.to_owned(), value.trim().to_owned()),

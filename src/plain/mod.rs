@@ -201,6 +201,10 @@ impl Plain {
                 self.line(&format!("You are at terminal {name}."))
             }
             Effect::Redraw => self.line("The world is as it was then."),
+            Effect::Show(picture) => {
+                let words = desk.session().picture_words(picture);
+                self.lines(words.iter().map(|line| console::line::escaped(line)).collect::<Vec<_>>())
+            }
             Effect::OpenLesson(Some(name)) => {
                 let went = desk.go_to(&name);
                 self.arrive(desk, went)

@@ -211,8 +211,8 @@ pub const BINDINGS: &[Binding] = &[
         &[f(7), Key::alt(Char('k'))],
         Action::Picture,
         "picture",
-        "Walk through the pictures: keys, disk, clients",
-        "keys/disk",
+        "Walk through the pictures: keys, disk, timeline and what the lesson has",
+        "picture",
     ),
     bind(Everywhere, &[f(2), Key::alt(Char('l'))], Action::Lessons, "lessons", "The list of lessons", "lessons"),
     bind(
@@ -240,7 +240,14 @@ pub const BINDINGS: &[Binding] = &[
         "Watch the future that a goal failed in",
         "",
     ),
-    bind(Everywhere, &[Key::alt(Char('t'))], Action::NextTerminal, "next-terminal", "Go to the next terminal", ""),
+    bind(
+        Everywhere,
+        &[Key::ctrl('x'), Key::alt(Char('t'))],
+        Action::NextTerminal,
+        "next-terminal",
+        "Go to the next terminal (`:terminal B` goes to B, `:terminal NAME` opens one)",
+        "",
+    ),
     bind(Everywhere, &[Key::alt(Char('p'))], Action::PreviousPane, "previous-pane", "Go to the previous pane", ""),
     bind(Everywhere, &[Key::alt(PageUp), Key::alt(Up)], Action::TerminalUp, "", "Terminal: half a page up", ""),
     bind(Everywhere, &[Key::alt(PageDown), Key::alt(Down)], Action::TerminalDown, "", "Terminal: half a page down", ""),
@@ -360,6 +367,11 @@ pub fn action(place: Place, key: Key) -> Option<Action> {
     let find = |place| BINDINGS.iter().find(|binding| binding.place == place && binding.keys.contains(&key));
     let over = matches!(place, List | Reading | Editor);
     find(place).or_else(|| if over { None } else { find(Everywhere) }).map(|binding| binding.action)
+}
+
+/// The first key that does `action`.
+pub fn key_of(action: Action) -> Option<Key> {
+    BINDINGS.iter().find(|binding| binding.action == action).and_then(|binding| binding.keys.first()).copied()
 }
 
 /// The bindings that the hint bar shows in `place`, most useful first.

@@ -1,6 +1,8 @@
 //! Where things stand: rectangles from the size of the terminal and what is shown, computed anew for every frame.
 //!
 //! Wide enough, the lesson stands left of the terminals, with a picture below them (or right of them, on a very wide screen).
+//! Several terminals stand side by side below lesson and picture; where they do not fit, below each other; where even that is
+//! too much, the active one is large and of the others only the title and the last line are seen.
 //! Below 100 columns they stand on top of each other and the picture takes the lesson's place when asked for. Below 60x15 there
 //! is one pane at a time, and below 40x10 only a message.
 
@@ -71,7 +73,7 @@ pub fn areas(model: &Model) -> Areas {
         match model.focus {
             Focus::Lesson => areas.lesson = Some(body),
             Focus::Picture => areas.picture = Some(body),
-            Focus::Terminal => areas.terminals = terminals(model, body),
+            Focus::Terminal => place_terminals(model, &mut areas, body),
         }
         return areas;
     }
@@ -92,7 +94,7 @@ fn stacked(model: &Model, areas: &mut Areas, body: Rect) {
         let (middle, picture) = cut_rows(lower, lower.height * 3 / 5);
         areas.lesson = Some(upper);
         areas.picture = Some(picture);
-        areas.terminals = terminals(model, middle);
+        place_terminals(model, areas, middle);
         return;
     }
     if model.picture_up || model.focus == Focus::Picture {
@@ -100,52 +102,105 @@ fn stacked(model: &Model, areas: &mut Areas, body: Rect) {
     } else {
         areas.lesson = Some(upper);
     }
-    areas.terminals = terminals(model, lower);
+    place_terminals(model, areas, lower);
 }
 
 fn beside(model: &Model, areas: &mut Areas, body: Rect) {
     let share = if body.width >= 160 { body.width * 2 / 5 } else { body.width * 46 / 100 };
-    let (lesson, wall, right) = cut_columns(body, share.min(LESSON_MAX));
-    areas.lesson = Some(lesson);
-    areas.walls.push(wall);
     if body.width >= 180 {
-        let (middle, wall, far) = cut_columns(right, right.width / 2);
-        areas.walls.push(wall);
-        areas.terminals = terminals(model, middle);
+        let (lesson, wall, right) = cut_columns(body, share.min(LESSON_MAX));
+        let (middle, second_wall, far) = cut_columns(right, right.width / 2);
+        areas.lesson = Some(lesson);
+        areas.walls.extend([wall, second_wall]);
+        place_terminals(model, areas, middle);
         let (picture, second) = cut_rows(far, far.height / 2);
         areas.picture = Some(picture);
         areas.second = Some(second);
         return;
     }
+    let several = model.shells.len() > 1;
+    let (upper, lower) = if several { cut_rows(body, body.height * 3 / 5) } else { (body, Rect::default()) };
+    let (lesson, wall, right) = cut_columns(upper, share.min(LESSON_MAX));
+    areas.lesson = Some(lesson);
+    areas.walls.push(wall);
     let two = body.height >= 34 && model.pictures().len() > 1;
-    let share = if two { right.height * 9 / 20 } else { right.height * 3 / 5 };
-    let (upper, lower) = cut_rows(right, share);
-    areas.terminals = terminals(model, upper);
+    let pictures = if several {
+        place_terminals(model, areas, lower);
+        right
+    } else {
+        let share = if two { right.height * 9 / 20 } else { right.height * 3 / 5 };
+        let (terminal, pictures) = cut_rows(right, share);
+        place_terminals(model, areas, terminal);
+        pictures
+    };
     if two {
         // The disk takes a dozen rows, whichever of the two it is; keys fill what is left.
-        let first = if model.picture == Picture::Disk { DISK_ROWS } else { lower.height.saturating_sub(DISK_ROWS) };
-        let (picture, second) = cut_rows(lower, first.clamp(4, lower.height.saturating_sub(4)));
+        let first = match model.picture {
+            Picture::Disk => DISK_ROWS,
+            Picture::Timeline => pictures.height * 3 / 5,
+            _ => pictures.height.saturating_sub(DISK_ROWS),
+        };
+        let (picture, second) = cut_rows(pictures, first.clamp(4, pictures.height.saturating_sub(4)));
         areas.picture = Some(picture);
         areas.second = Some(second);
     } else {
-        areas.picture = Some(lower);
+        areas.picture = Some(pictures);
     }
 }
 
-/// All terminals below each other if each gets six rows, else the active one.
-fn terminals(model: &Model, area: Rect) -> Vec<(usize, Rect)> {
-    let count = model.shells.len() as u16;
-    if count < 2 || area.height / count.max(1) < 6 {
-        return vec![(model.active, area)];
+/// From this width of the screen on terminals stand side by side, if each gets [`SIDE_COLUMNS`].
+const SIDE_FROM: u16 = 100;
+const SIDE_COLUMNS: u16 = 39;
+const STACKED_ROWS: u16 = 6;
+
+/// Side by side, in two rows of two, below each other, or the active one with a line of each other: what fits first.
+fn place_terminals(model: &Model, areas: &mut Areas, area: Rect) {
+    let count = u16::try_from(model.shells.len()).unwrap_or(u16::MAX);
+    if count < 2 {
+        areas.terminals = vec![(model.active, area)];
+        return;
     }
-    let mut rest = area;
-    (0..count)
-        .map(|i| {
-            let (mine, others) = cut_rows(rest, rest.height / (count - i));
+    let beside = |rect: Rect, first: usize, count: u16, areas: &mut Areas| {
+        let mut rest = rect;
+        for i in 0..count {
+            let share = (rest.width - (count - i - 1)) / (count - i);
+            let (mine, wall, others) = cut_columns(rest, share);
+            areas.terminals.push((first + usize::from(i), mine));
+            if wall.width > 0 {
+                areas.walls.push(wall);
+            }
             rest = others;
-            (i as usize, mine)
-        })
-        .collect()
+        }
+    };
+    let wide = area.width >= SIDE_FROM;
+    if wide && area.width / count >= SIDE_COLUMNS {
+        beside(area, 0, count, areas);
+    } else if wide && area.height / count.div_ceil(2) >= STACKED_ROWS {
+        let mut rest = area;
+        let lines = count.div_ceil(2);
+        for line in 0..lines {
+            let (mine, others) = cut_rows(rest, rest.height / (lines - line));
+            beside(mine, usize::from(line) * 2, (count - line * 2).min(2), areas);
+            rest = others;
+        }
+    } else if area.height / count >= STACKED_ROWS {
+        let mut rest = area;
+        for i in 0..count {
+            let (mine, others) = cut_rows(rest, rest.height / (count - i));
+            areas.terminals.push((usize::from(i), mine));
+            rest = others;
+        }
+    } else if area.height >= count + 3 {
+        let mut rest = area;
+        for i in 0..usize::from(count) {
+            let rows = if i == model.active { area.height - (count - 1) } else { 1 };
+            let (mine, others) = cut_rows(rest, rows);
+            areas.terminals.push((i, mine));
+            rest = others;
+        }
+    } else {
+        areas.terminals = vec![(model.active, area)];
+    }
 }
 
 /// The pane below a point, for the mouse.

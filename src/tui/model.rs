@@ -10,6 +10,8 @@ use super::theme::{Kind, Theme};
 use crate::base::{Bytes, Millis};
 use crate::console::Line;
 use crate::lesson::Lesson;
+pub use crate::picture::Picture;
+use crate::picture::{Look as PictureLook, timeline};
 use crate::snapshot::{self, Event, What};
 use crate::tutor::{ExerciseState, Session};
 use std::collections::{BTreeMap, VecDeque};
@@ -65,6 +67,7 @@ pub struct Scene {
     pub terminals: Vec<TerminalState>,
     /// The last changes of keys, oldest first.
     pub writes: Vec<Write>,
+    pub timeline: timeline::Timeline,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -100,18 +103,22 @@ impl Scene {
             .into_iter()
             .rev()
             .collect();
+        let (world, names) = (session.snapshot(), session.terminal_names());
+        let look = PictureLook { world: &world, events: session.events(), terminals: &names };
+        let timeline = timeline::of(&look);
         Scene {
             lesson: session.lesson().clone(),
             exercises: session.exercises().to_vec(),
             current: session.current(),
             done: session.is_done(),
-            world: session.snapshot(),
+            world,
             terminals: session
                 .terminals()
                 .iter()
                 .map(|t| TerminalState { name: t.name().to_owned(), prompt: t.prompt(), busy: t.busy() })
                 .collect(),
             writes,
+            timeline,
         }
     }
 
@@ -182,26 +189,6 @@ pub enum Focus {
     Terminal,
     Lesson,
     Picture,
-}
-
-/// A live picture of the lab.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Picture {
-    Keys,
-    Disk,
-    Clients,
-    Sql,
-}
-
-impl Picture {
-    pub fn title(self) -> &'static str {
-        match self {
-            Picture::Keys => "Keys",
-            Picture::Disk => "Disk",
-            Picture::Clients => "Clients",
-            Picture::Sql => "Tables",
-        }
-    }
 }
 
 /// What lies over the screen.
@@ -311,6 +298,11 @@ impl Model {
         self.active = self.active.min(self.shells.len().saturating_sub(1));
     }
 
+    /// The names of the terminals, the first is A.
+    pub fn names(&self) -> Vec<String> {
+        self.scene.terminals.iter().map(|terminal| terminal.name.clone()).collect()
+    }
+
     pub fn shell(&self) -> Option<&Shell> {
         self.shells.get(self.active)
     }
@@ -335,6 +327,10 @@ impl Model {
                 i.disk.aof_enabled || i.disk.files.iter().any(|f| f.path == "dump.rdb" || f.path.ends_with("/dump.rdb"))
             });
         let mut pictures = Vec::new();
+        let several = self.scene.lesson.world.terminals.len() > 1;
+        if several {
+            pictures.push(Picture::Timeline);
+        }
         if disk {
             pictures.push(Picture::Disk);
         }
@@ -345,8 +341,12 @@ impl Model {
         if !disk {
             pictures.push(Picture::Disk);
         }
-        if self.scene.terminals.len() > 1 {
-            pictures.push(Picture::Clients);
+        if !several {
+            pictures.push(Picture::Timeline);
+        }
+        // What was asked for by name is there as long as it is looked at.
+        if !pictures.contains(&self.picture) {
+            pictures.push(self.picture);
         }
         pictures
     }

@@ -36,6 +36,11 @@ pub enum Role {
     Selected,
     Bar,
     BarLow,
+    /// The terminals, by letter; those behind D begin anew.
+    LaneA,
+    LaneB,
+    LaneC,
+    LaneD,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,6 +98,11 @@ pub struct Symbols {
     /// A write on the platter, in the page cache, in memory only.
     pub layers: [&'static str; 3],
     pub quote: &'static str,
+    pub arrow: &'static str,
+    /// There is something above.
+    pub less: &'static str,
+    /// In a lane: in MULTI, watching, waiting for an answer, broken.
+    pub lanes: [&'static str; 4],
 }
 
 pub const UNICODE: Symbols = Symbols {
@@ -111,6 +121,9 @@ pub const UNICODE: Symbols = Symbols {
     dot: "·",
     layers: ["█", "▒", "·"],
     quote: "▎",
+    arrow: "→",
+    less: "↑",
+    lanes: ["┃", "┆", "…", "✗"],
 };
 
 pub const ASCII: Symbols = Symbols {
@@ -129,6 +142,9 @@ pub const ASCII: Symbols = Symbols {
     dot: "-",
     layers: ["#", "+", "."],
     quote: "|",
+    arrow: ">",
+    less: "^",
+    lanes: ["|", ":", "~", "x"],
 };
 
 /// Role, then dark, light and high contrast. Where a hue reads badly on a light ground (cyan, yellow) light has another.
@@ -170,6 +186,20 @@ const TABLE: &[Row] = &[
     ),
     (Role::Bar, fg(Color::Green), fg(Color::Green), PLAIN),
     (Role::BarLow, fg(Color::LightRed), fg(Color::Red), PLAIN.add_modifier(BOLD)),
+    (Role::LaneA, fg(Color::Cyan).add_modifier(BOLD), fg(Color::Blue).add_modifier(BOLD), PLAIN.add_modifier(BOLD)),
+    (
+        Role::LaneB,
+        fg(Color::LightMagenta).add_modifier(BOLD),
+        fg(Color::Magenta).add_modifier(BOLD),
+        PLAIN.add_modifier(BOLD),
+    ),
+    (
+        Role::LaneC,
+        fg(Color::LightGreen).add_modifier(BOLD),
+        fg(Color::Green).add_modifier(BOLD),
+        PLAIN.add_modifier(BOLD),
+    ),
+    (Role::LaneD, fg(Color::LightRed).add_modifier(BOLD), fg(Color::Red).add_modifier(BOLD), PLAIN.add_modifier(BOLD)),
 ];
 
 impl Theme {
@@ -185,6 +215,11 @@ impl Theme {
             Kind::HighContrast => row.3,
             Kind::Mono => Style { fg: None, bg: None, underline_color: None, ..row.1 },
         }
+    }
+
+    /// The colour of the terminal with this index; its letter stands beside it wherever it is used.
+    pub fn lane(&self, terminal: usize) -> Style {
+        self.style([Role::LaneA, Role::LaneB, Role::LaneC, Role::LaneD][terminal % 4])
     }
 
     /// What a terminal of the lab printed.
@@ -210,8 +245,8 @@ mod tests {
 
     #[test]
     fn every_role_has_a_style_in_every_theme() {
-        // Casting walks through all variants: BarLow is the last.
-        assert_eq!(TABLE.len(), Role::BarLow as usize + 1);
+        // Casting walks through all variants: LaneD is the last.
+        assert_eq!(TABLE.len(), Role::LaneD as usize + 1);
         for (_, kind) in Kind::ALL {
             for row in TABLE {
                 let style = Theme::new(kind, false).style(row.0);
@@ -237,8 +272,10 @@ mod tests {
                 symbols.empty,
                 symbols.dot,
                 symbols.quote,
+                symbols.arrow,
+                symbols.less,
             ];
-            for symbol in all.iter().chain(&symbols.layers).chain(&symbols.corners) {
+            for symbol in all.iter().chain(&symbols.layers).chain(&symbols.lanes).chain(&symbols.corners) {
                 assert_eq!(unicode_width::UnicodeWidthStr::width(*symbol), 1, "{symbol}");
                 assert!(!std::ptr::eq(symbols, &ASCII) || symbol.is_ascii());
             }

@@ -19,6 +19,7 @@ use crate::base::Millis;
 use crate::check::Shown;
 use crate::console::Line;
 use crate::lesson::Inline;
+use crate::picture::Picture;
 
 /// What an exercise looks like to the learner at this moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +111,8 @@ pub enum Effect {
     Clear(usize),
     /// The screens changed as a whole (undo, redo, reset): draw them from `Session::screen`.
     Redraw,
+    /// Show this picture.
+    Show(Picture),
     OpenLesson(Option<String>),
     /// The lesson is at its end and the learner wants to go on.
     NextLesson,

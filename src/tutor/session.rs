@@ -5,6 +5,7 @@ use crate::base::Millis;
 use crate::check::{Answer, Mode, Typed};
 use crate::console::{Class, Line, Terminal};
 use crate::lesson::{self, Lesson};
+use crate::picture::{self, Picture};
 use crate::port::Backend;
 use crate::snapshot::{self, Event};
 use std::sync::Arc;
@@ -288,6 +289,16 @@ impl Session {
     /// Everything that happened in this lesson.
     pub fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// A picture of the lab in sentences.
+    pub fn picture_words(&self, picture: Picture) -> Vec<String> {
+        let (world, terminals) = (self.snapshot(), self.terminal_names());
+        picture::words(picture, &picture::Look { world: &world, events: &self.events, terminals: &terminals })
+    }
+
+    pub fn terminal_names(&self) -> Vec<String> {
+        self.terminals.iter().map(|terminal| terminal.name().to_owned()).collect()
     }
 
     pub fn saved(&self) -> &Saved {

@@ -4,6 +4,7 @@ use super::{Effect, Response, Session, feedback, play};
 use crate::check::{Mode, Shown, Typed};
 use crate::console::{Class, Line, Scope, Terminal, Word};
 use crate::lesson::{Inline, plain_text};
+use crate::picture::{self, Picture};
 
 impl Session {
     /// Does what `word` asks. False: nothing changed that goals could depend on.
@@ -65,6 +66,17 @@ impl Session {
             }
             Word::Terminal(name) => {
                 self.terminal(name, &mut said, response);
+                false
+            }
+            Word::Show(name) => {
+                match name.as_deref().map(Picture::named) {
+                    Some(Some(picture)) => response.effects.push(Effect::Show(picture)),
+                    Some(None) => {
+                        said.push(Line::new(Class::Bad, "There is no such picture. There are:"));
+                        said.extend(picture::list().into_iter().map(|line| Line::new(Class::Note, line)));
+                    }
+                    None => said.extend(picture::list().into_iter().map(|line| Line::new(Class::Note, line))),
+                }
                 false
             }
             Word::Next => {
@@ -277,7 +289,7 @@ impl Session {
         let names: Vec<String> = self.terminals.iter().map(|terminal| terminal.name().to_owned()).collect();
         match name {
             None => said.push(Line::new(Class::Note, format!("Terminals: {}", names.join(", ")))),
-            Some(name) => match names.iter().position(|each| *each == name) {
+            Some(name) => match names.iter().position(|each| *each == name).or_else(|| lettered(&name, names.len())) {
                 Some(index) => response.effects.push(Effect::Focus(index)),
                 None if names.len() >= TERMINALS_MAX => {
                     said.push(Line::new(Class::Note, "There are terminals enough. `:terminal` lists them."));
@@ -286,6 +298,13 @@ impl Session {
             },
         }
     }
+}
+
+/// The terminal that a letter stands for: `b` is the second.
+fn lettered(name: &str, count: usize) -> Option<usize> {
+    let mut letters = name.chars();
+    let letter = letters.next().filter(|_| letters.next().is_none())?.to_ascii_uppercase();
+    (0..count).find(|index| picture::letter(*index) == letter)
 }
 
 const TERMINALS_MAX: usize = 8;

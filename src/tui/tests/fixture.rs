@@ -175,6 +175,7 @@ pub fn scene() -> Scene {
         },
         terminals: vec![TerminalState { name: "alice".into(), prompt: "127.0.0.1:6379> ".into(), busy: false }],
         writes: Vec::new(),
+        timeline: Default::default(),
     }
 }
 
@@ -231,4 +232,52 @@ pub fn typed(text: &str, answer: Line) -> Vec<(usize, Line)> {
 
 pub fn say(text: &str) -> Vec<Inline> {
     vec![Inline::plain(text)]
+}
+
+/// Two terminals: A watches and queues, B has written what A watches, and waits now.
+pub fn two() -> Scene {
+    use crate::picture::{Look, timeline};
+    use crate::resp::Reply;
+    use crate::snapshot::{Event, What};
+    let mut scene = later();
+    let names = ["alice".to_owned(), "bob".to_owned()];
+    scene.terminals = names
+        .iter()
+        .map(|name| TerminalState { name: name.clone(), prompt: "127.0.0.1:6379> ".into(), busy: name == "bob" })
+        .collect();
+    scene.terminals[0].prompt = "127.0.0.1:6379(TX)> ".into();
+    let mut events: Vec<Event> = Vec::new();
+    let mut happen = |what| {
+        let sequence = events.len() as u64 + 1;
+        events.push(Event { sequence, at: MORNING, instance: "redis".into(), what });
+    };
+    let command = |client, line: &str, reply| What::Command {
+        client,
+        terminal: Some(names[client as usize - 3].clone()),
+        db: 0,
+        args: line.split(' ').map(Into::into).collect(),
+        reply,
+    };
+    happen(command(3, "WATCH stock", Reply::OK));
+    happen(command(3, "GET stock", Reply::bulk("5")));
+    happen(command(4, "SET stock 4", Reply::OK));
+    happen(What::WatchBroken { client: 3, terminal: Some("alice".into()), db: 0, key: "stock".into(), by: Some(3) });
+    happen(command(3, "MULTI", Reply::OK));
+    happen(command(3, "SET stock 4", Reply::QUEUED));
+    happen(command(4, "BLPOP queue:mail 0", Reply::None));
+    let clients = &mut scene.world.instances[0].clients;
+    clients.push(Client { id: 4, terminal: Some("bob".into()), blocked: true, ..clients[0].clone() });
+    clients[0].queued = Some(vec![vec!["SET".into(), "stock".into(), "4".into()]]);
+    clients[0].watched = vec![(0, "stock".into())];
+    scene.timeline = timeline::of(&Look { world: &scene.world, events: &events, terminals: &names });
+    scene
+}
+
+/// A model with the two terminals of [`two`], each with something printed.
+pub fn model_of_two(size: (u16, u16)) -> Model {
+    let look = Look { size, kind: Kind::Dark, ascii: false };
+    let line = |prompt: &str, text: &str| Line::new(Class::Prompt, prompt).and(Class::Echo, text);
+    let alice = vec![line("127.0.0.1:6379(TX)> ", "SET stock 4"), Line::plain("QUEUED")];
+    let bob = vec![line("127.0.0.1:6379> ", "BLPOP queue:mail 0")];
+    Model::new(look, two(), vec![alice, bob], Vec::new())
 }

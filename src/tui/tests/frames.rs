@@ -1,10 +1,10 @@
 //! Golden frames. A change is looked at, then taken with `INSTA_UPDATE=always cargo test --lib tui`.
 
-use super::fixture::{later, model, say, typed};
+use super::fixture::{later, model, model_of_two, say, typed};
 use crate::console::{Class, Line};
 use crate::tui::keys::{Code, Key};
 use crate::tui::message::Message;
-use crate::tui::model::Model;
+use crate::tui::model::{Model, Picture};
 use crate::tui::theme::{Kind, Theme};
 use crate::tui::{update, view};
 use crate::tutor::{Feedback, Tone};
@@ -92,6 +92,23 @@ fn the_disk_stands_where_the_lesson_was_on_a_small_screen() {
     let mut model = after_first_command((80, 24));
     update(&mut model, Message::Key(Key::of(Code::F(7))));
     insta::assert_snapshot!("disk_80x24", text(&model));
+}
+
+#[test]
+fn two_terminals_stand_beside_each_other_with_their_letters_and_a_timeline() {
+    let with_timeline = |size| {
+        let mut model = model_of_two(size);
+        (model.picture, model.picture_up) = (Picture::Timeline, true);
+        model
+    };
+    insta::assert_snapshot!("two_80x24", text(&with_timeline((80, 24))));
+    insta::assert_snapshot!("two_120x40", text(&with_timeline((120, 40))));
+    insta::assert_snapshot!("two_120x40_styles", styles(&with_timeline((120, 40))));
+    insta::assert_snapshot!("two_40x10", text(&with_timeline((40, 10))));
+    let mut mono = with_timeline((120, 40));
+    mono.theme = Theme::new(Kind::Mono, true);
+    assert!(text(&mono).is_ascii());
+    insta::assert_snapshot!("two_120x40_ascii", text(&mono));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a key or an answer of the lab does.
 
-use super::fixture::{key, later, model, scene, typed};
+use super::fixture::{key, later, model, model_of_two, scene, typed};
 use super::frames::text;
 use crate::base::Millis;
 use crate::console::Line;
@@ -274,4 +274,54 @@ fn every_key_in_every_state_has_an_answer() {
             text(&model);
         }
     }
+}
+
+#[test]
+fn the_other_terminal_is_one_key_away_and_each_keeps_the_line_that_is_typed_in_it() {
+    let mut model = model_of_two((120, 40));
+    type_in(&mut model, "GET stock");
+    press(&mut model, Key::ctrl('x'));
+    assert_eq!(model.active, 1);
+    press(&mut model, Key::of(Code::F(6)));
+    assert_eq!(model.focus, Focus::Lesson);
+    press(&mut model, Key::ctrl('x'));
+    for size in [(80, 24), (40, 10), (1, 2), (300, 90), (120, 40)] {
+        update(&mut model, Message::Resize(size.0, size.1));
+        text(&model);
+    }
+    assert_eq!((model.active, model.focus), (0, Focus::Terminal));
+    assert_eq!(model.shell().unwrap().input.text(), "GET stock");
+    assert!(text(&model).contains("(TX)> GET stock"));
+}
+
+#[test]
+fn a_terminal_that_waits_stops_only_itself() {
+    let mut model = model_of_two((80, 24));
+    type_in(&mut model, "EXEC");
+    assert_eq!(enter(&mut model), [Effect::Submit { terminal: 0, line: "EXEC".into() }]);
+    press(&mut model, Key::ctrl('x'));
+    assert_eq!(press(&mut model, Key::ctrl('c')), [Effect::Interrupt { terminal: 1 }]);
+}
+
+#[test]
+fn a_click_goes_to_a_terminal_even_where_only_its_title_is_seen() {
+    let mut model = model_of_two((80, 24));
+    let shown = text(&model);
+    let row = shown.lines().position(|line| line.contains(" B  bob")).expect("the other terminal has a row");
+    update(&mut model, Message::Click { column: 20, row: row as u16 });
+    assert_eq!((model.active, model.focus), (1, Focus::Terminal));
+}
+
+#[test]
+fn a_picture_is_shown_by_name_and_the_timeline_scrolls_from_its_end() {
+    let mut model = model_of_two((80, 24));
+    let effects = vec![tutor::Effect::Show(Picture::Timeline)];
+    let scene = Box::new(model.scene.clone());
+    update(&mut model, Message::Answered { lines: Vec::new(), effects, scene, screens: None });
+    assert!(text(&model).contains("B bob redis :6379"), "{}", text(&model));
+    model.focus = Focus::Picture;
+    press(&mut model, Key::of(Code::Home));
+    assert!(text(&model).contains("WATCH stock → OK"), "{}", text(&model));
+    press(&mut model, Key::of(Code::End));
+    assert!(text(&model).contains("B bob redis :6379"));
 }

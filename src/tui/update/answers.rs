@@ -6,7 +6,7 @@ use super::super::message::Effect;
 use super::super::model::{Focus, List, Model, Overlay, Scene};
 use super::super::theme::{Kind, Theme};
 use super::over::open_lessons;
-use super::panes::{rows_of, seen, set_theme, show_exercise};
+use super::panes::{rows_of, seen, set_theme, show_exercise, show_picture};
 use crate::console::Line;
 use crate::tutor;
 
@@ -41,7 +41,9 @@ pub(super) fn answered(
 
 pub(super) fn print(model: &mut Model, terminal: usize, line: Line) {
     let areas = areas(model);
-    let on_screen = areas.terminals.iter().find(|(i, _)| *i == terminal).map(|(_, rect)| usize::from(rect.width));
+    // One row is only a title with the last line.
+    let on_screen = areas.terminals.iter().find(|(i, rect)| *i == terminal && rect.height > 1);
+    let on_screen = on_screen.map(|(_, rect)| usize::from(rect.width));
     let active = terminal == model.active;
     let Some(shell) = model.shells.get_mut(terminal) else { return };
     if shell.up > 0 {
@@ -77,6 +79,7 @@ pub(super) fn told(model: &mut Model, effect: tutor::Effect) -> Vec<Effect> {
         }
         // The screens came with the answer.
         tutor::Effect::Redraw => {}
+        tutor::Effect::Show(picture) => show_picture(model, picture),
         tutor::Effect::OpenLesson(Some(id)) => return vec![Effect::OpenLesson(id)],
         tutor::Effect::OpenLesson(None) => open_lessons(model),
         tutor::Effect::NextLesson => return vec![Effect::NextLesson],

@@ -2,10 +2,11 @@
 
 use super::super::layout::{self, areas};
 use super::super::message::Effect;
-use super::super::model::{Focus, Model};
+use super::super::model::{Focus, Model, Picture};
 use super::super::prose;
 use super::super::text::printed;
 use super::super::theme::{Kind, Theme};
+use super::super::view::from_end;
 use super::is_ascii;
 use super::over::scroll_reading;
 use crate::console::Line;
@@ -75,8 +76,23 @@ pub(super) fn shifted(at: usize, step: i64, max: usize) -> usize {
 
 pub(super) fn scroll_focused(model: &mut Model, step: i64) {
     match model.focus {
-        Focus::Picture => model.picture_top = shifted(model.picture_top, step, 2000),
+        Focus::Picture => scroll_picture(model, step),
         _ => scroll_lesson(model, step),
+    }
+}
+
+fn scroll_picture(model: &mut Model, step: i64) {
+    let step = if from_end(model.picture) { step.saturating_neg() } else { step };
+    model.picture_top = shifted(model.picture_top, step, 2000);
+}
+
+/// Shows a picture by name, wherever pictures stand on this screen.
+pub(super) fn show_picture(model: &mut Model, picture: Picture) {
+    (model.picture, model.picture_top, model.picture_up) = (picture, 0, true);
+    if model.maximised || areas(model).picture.is_none() {
+        model.focus = Focus::Picture;
+    } else if model.focus == Focus::Lesson {
+        model.focus = Focus::Terminal;
     }
 }
 
@@ -137,7 +153,7 @@ pub(super) fn wheel(model: &mut Model, column: u16, row: u16, up: bool) -> Vec<E
     }
     match layout::pane_at(&areas(model), column, row).filter(|_| model.overlay.is_none()) {
         Some((Focus::Lesson, _)) => scroll_lesson(model, step),
-        Some((Focus::Picture, _)) => model.picture_top = shifted(model.picture_top, step, 2000),
+        Some((Focus::Picture, _)) => scroll_picture(model, step),
         Some((Focus::Terminal, Some(i))) => {
             if let Some(shell) = model.shells.get_mut(i) {
                 shell.up = shifted(shell.up, -step, shell.lines.len() * 2);

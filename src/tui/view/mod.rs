@@ -10,8 +10,9 @@ mod others;
 mod overlay;
 mod strip;
 mod terminal;
+mod timeline;
 
-use super::keys;
+use super::keys::{self, Action};
 use super::layout::{Areas, SMALLEST, areas};
 use super::model::{Focus, Model, Overlay, Picture};
 use super::prose;
@@ -193,6 +194,7 @@ fn picture(model: &Model, picture: Picture, frame: &mut Frame, area: Rect, areas
     let notes = match picture {
         Picture::Keys => keyspace::notes(model),
         Picture::Disk => disk::notes(model),
+        Picture::Timeline => timeline::notes(model),
         _ => String::new(),
     };
     let inner = titled(model, frame, area, focused, title, &notes);
@@ -201,20 +203,29 @@ fn picture(model: &Model, picture: Picture, frame: &mut Frame, area: Rect, areas
     let lines = match picture {
         Picture::Keys => keyspace::lines(model, columns),
         Picture::Disk => disk::lines(model, columns),
-        Picture::Clients => others::clients(model, columns),
+        Picture::Timeline => timeline::lines(model, columns),
         Picture::Sql => others::tables(model, columns),
     };
-    let top = if picture == model.picture { model.picture_top.min(lines.len().saturating_sub(rows.max(1))) } else { 0 };
-    let missing = lines.len().saturating_sub(top + rows);
+    let room = rows.max(1);
+    let scrolled = if picture == model.picture { model.picture_top.min(lines.len().saturating_sub(room)) } else { 0 };
+    let top = if from_end(picture) { lines.len().saturating_sub(room + scrolled) } else { scrolled };
+    let below = lines.len().saturating_sub(top + rows);
     for (i, (y, line)) in (inner.top()..inner.bottom()).zip(lines.into_iter().skip(top)).enumerate() {
-        let last = missing > 0 && i + 1 == rows;
-        let line = if last {
-            Line::styled(format!("{} {} more", model.theme.symbols.more, missing + 1), model.theme.style(Role::Dim))
+        let symbols = model.theme.symbols;
+        let line = if below > 0 && i + 1 == rows {
+            Line::styled(format!("{} {} more", symbols.more, below + 1), model.theme.style(Role::Dim))
+        } else if from_end(picture) && top > 0 && i == 0 && rows > 1 {
+            Line::styled(format!("{} {} more", symbols.less, top + 1), model.theme.style(Role::Dim))
         } else {
             line
         };
         put(frame, inner.x + 1, y, inner.width.saturating_sub(1), line);
     }
+}
+
+/// Pictures whose last row is the one to look at: they scroll up from there.
+pub fn from_end(picture: Picture) -> bool {
+    picture == Picture::Timeline
 }
 
 /// As many hints as fit, most useful first.
@@ -235,11 +246,11 @@ fn bar(model: &Model, frame: &mut Frame, area: Rect) {
             hints.push(("Enter".into(), "go on".into()));
         }
         let several = model.overlay.is_none() && model.scene.terminals.len() > 1;
-        if several {
-            hints.push(("F6".into(), "other terminal".into()));
+        if several && let Some(key) = keys::key_of(Action::NextTerminal) {
+            hints.push((key.to_string(), "other terminal".into()));
         }
         let bound = keys::hints(place(model)).filter_map(|b| Some((b.keys.first()?.to_string(), b.bar.to_owned())));
-        hints.extend(bound.filter(|(_, word)| !(enter_goes_on && word == "next" || several && word == "pane")));
+        hints.extend(bound.filter(|(_, word)| !(enter_goes_on && word == "next")));
     }
     for (key, word) in hints {
         let wide = width(&key) + width(&word) + 3;
