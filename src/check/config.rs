@@ -1,6 +1,6 @@
 //! `config` and `file_config`: what a server runs with, and what a restart would read. The two differ more often than people think.
 
-use super::form::{Node, Reader, Tree, field};
+use super::form::{Node, Range, Reader, Tree, field, like};
 use super::table::Kind;
 use super::{Assertion, Check, Look, Probe, Verdict, instance_of};
 use crate::base::quote;
@@ -11,7 +11,11 @@ pub const CONFIG: Kind = Kind {
     about: "Parameters of a running server, as CONFIG GET answers.",
     fields: &[
         field("on", "INSTANCE", "which instance; needed if there are several (`instance` means the same)"),
-        field("PARAMETER", "VALUE", "any number of parameters: `appendonly: \"yes\"`"),
+        field(
+            "PARAMETER",
+            "VALUE, PATTERN or RANGE",
+            "any number of parameters: `appendonly: \"yes\"`, `requirepass: \"?*\"`",
+        ),
     ],
     example: r#"config: {appendonly: "yes", appendfsync: everysec}"#,
     read: |_, node, reader| {
@@ -25,7 +29,7 @@ pub const FILE_CONFIG: Kind = Kind {
     about: "Parameters as the config file of an instance has them: what its next start would read.",
     fields: &[
         field("on", "INSTANCE", "which instance; needed if there are several (`instance` means the same)"),
-        field("PARAMETER", "VALUE", "any number of parameters; a missing line is the empty text"),
+        field("PARAMETER", "VALUE, PATTERN or RANGE", "any number of parameters; a missing line is the empty text"),
     ],
     example: r#"file_config: {appendonly: "yes"}"#,
     read: |_, node, reader| {
@@ -34,7 +38,45 @@ pub const FILE_CONFIG: Kind = Kind {
     },
 };
 
-fn parameters(node: &Node, reader: &mut Reader) -> Option<(String, Vec<(String, String)>)> {
+/// What a parameter should be.
+#[derive(Clone, Debug)]
+enum Want {
+    /// Texts compare in any case, numbers by what they are worth (`2mb`), patterns as everywhere.
+    Text(String),
+    Number(Range),
+}
+
+impl Want {
+    fn holds(&self, found: &str) -> bool {
+        match self {
+            Want::Text(wanted) if wanted.contains(['*', '?']) && !wanted.starts_with('*') => like(wanted, found),
+            Want::Text(wanted) => {
+                found.eq_ignore_ascii_case(wanted)
+                    || matches!((bytes_of(found), bytes_of(wanted)), (Some(a), Some(b)) if a == b)
+            }
+            Want::Number(range) => bytes_of(found).is_some_and(|n| range.holds(n)),
+        }
+    }
+}
+
+/// A number as config files write it, with a unit of memory or without.
+fn bytes_of(text: &str) -> Option<i64> {
+    let text = text.to_ascii_lowercase();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(text.len());
+    let unit = match &text[digits..] {
+        "" | "b" => 1,
+        "k" => 1000,
+        "kb" => 1 << 10,
+        "m" => 1_000_000,
+        "mb" => 1 << 20,
+        "g" => 1_000_000_000,
+        "gb" => 1 << 30,
+        _ => return None,
+    };
+    text[..digits].parse::<i64>().ok()?.checked_mul(unit)
+}
+
+fn parameters(node: &Node, reader: &mut Reader) -> Option<(String, Vec<(String, Want)>)> {
     let Tree::Map(entries) = &node.tree else {
         reader.complain(node.at, "expected a map of parameters and values", CONFIG.example);
         return None;
@@ -45,7 +87,13 @@ fn parameters(node: &Node, reader: &mut Reader) -> Option<(String, Vec<(String, 
     for (key, value) in entries {
         match key.scalar()? {
             "on" | "instance" => on = Some(reader.instance(value)?),
-            name => values.push((name.to_ascii_lowercase(), reader.text(value)?)),
+            name => {
+                let want = match &value.tree {
+                    Tree::Map(_) => Want::Number(reader.range(value)?),
+                    _ => Want::Text(reader.text(value)?),
+                };
+                values.push((name.to_ascii_lowercase(), want));
+            }
         }
     }
     if values.is_empty() {
@@ -67,7 +115,7 @@ fn parameters(node: &Node, reader: &mut Reader) -> Option<(String, Vec<(String, 
 #[derive(Clone, Debug)]
 struct Running {
     on: String,
-    values: Vec<(String, String)>,
+    values: Vec<(String, Want)>,
 }
 
 impl Check for Running {
@@ -79,8 +127,8 @@ impl Check for Running {
         let mut saw = String::new();
         for (name, wanted) in &self.values {
             let found = instance.config.iter().find(|(each, _)| each == name).map_or("", |(_, value)| value);
-            saw = format!("The running server has `{name}` set to `{}`.", or_empty(found));
-            if !found.eq_ignore_ascii_case(wanted) {
+            saw = format!("The server `{}` runs with `{name}` set to `{}`.", self.on, or_empty(found));
+            if !wanted.holds(found) {
                 return Verdict::new(false, saw);
             }
         }
@@ -100,7 +148,7 @@ impl Check for Running {
 #[derive(Clone, Debug)]
 struct InFile {
     on: String,
-    values: Vec<(String, String)>,
+    values: Vec<(String, Want)>,
 }
 
 impl Check for InFile {
@@ -117,7 +165,7 @@ impl Check for InFile {
                 Some(value) => format!("`{path}` says `{name} {}`.", or_empty(value)),
                 None => format!("`{path}` has no line `{name}`."),
             };
-            if !found.unwrap_or_default().eq_ignore_ascii_case(wanted) {
+            if !wanted.holds(&found.unwrap_or_default()) {
                 return Verdict::new(false, saw);
             }
         }

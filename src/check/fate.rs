@@ -1,15 +1,18 @@
 //! `lost`, `expired`, `evicted`, `deleted`: how a key went, told from the history and the state.
 
-use super::form::{Reader, field, needed};
+use super::form::{Range, Reader, field, like};
 use super::table::Kind;
 use super::{Assertion, Check, Look, Probe, Verdict, key_of};
 use crate::base::{Bytes, quote};
+use crate::losses::{self, Why};
 use crate::snapshot::{Event, State, What};
 
 const FIELDS: &[super::form::Field] = &[
-    needed("name", "TEXT", "the key"),
+    field("name", "TEXT", "the key"),
+    field("match", "PATTERN", "instead of `name`: all keys like this, of all databases"),
+    field("count", "N or RANGE", "with `match`: how many of them (at least 1)"),
     field("on", "INSTANCE", "which instance; needed if there are several"),
-    field("db", "N", "which database (0)"),
+    field("db", "N", "with `name`: which database (0)"),
 ];
 
 pub const LOST: Kind = Kind {
@@ -32,7 +35,7 @@ pub const EVICTED: Kind = Kind {
     name: "evicted",
     about: "The server removed the key in this exercise because memory was short.",
     fields: FIELDS,
-    example: r#"evicted: {name: "cache:p1"}"#,
+    example: r#"evicted: {match: "cache:*", count: {at_least: 1}}"#,
     read: |kind, node, reader| read(kind, node, reader, Fate::Evicted),
 };
 
@@ -46,8 +49,17 @@ pub const DELETED: Kind = Kind {
 
 fn read(kind: &Kind, node: &super::form::Node, reader: &mut Reader, fate: Fate) -> Option<Assertion> {
     let fields = reader.fields(node, &format!("`{}`", kind.name), kind.fields)?;
-    let name = reader.text(fields.get("name")?)?.into();
     let on = reader.on(&fields)?;
+    if let Some(node) = fields.get("match") {
+        let pattern = reader.text(node)?;
+        let count = fields.get("count").map_or(Some(Range { min: 1, max: i64::MAX }), |node| reader.range(node))?;
+        return Some(Assertion::of(FatesCheck { on, pattern, count, fate }));
+    }
+    let Some(name) = fields.get("name") else {
+        reader.complain(fields.at, format!("`{}` needs `name` or `match`", kind.name), kind.example);
+        return None;
+    };
+    let name = reader.text(name)?.into();
     let db = fields.get("db").map_or(Some(0), |node| reader.number(node, "the number of a database"))?;
     Some(Assertion::of(FateCheck { on, db, name, fate }))
 }
@@ -127,5 +139,75 @@ impl Check for FateCheck {
 
     fn literals(&self) -> Vec<String> {
         vec![self.name.lossy().into_owned()]
+    }
+}
+
+/// How many keys of a pattern went in one way.
+#[derive(Clone, Debug)]
+struct FatesCheck {
+    on: String,
+    pattern: String,
+    count: Range,
+    fate: Fate,
+}
+
+impl Check for FatesCheck {
+    fn judge(&self, probe: &dyn Probe) -> Verdict {
+        let count = match self.fate {
+            Fate::Lost => self.lost(probe),
+            Fate::Expired => self.went(probe, &["expired"]),
+            Fate::Evicted => self.went(probe, &["evicted"]),
+            Fate::Deleted => self.went(probe, &["del", "flushdb"]),
+        };
+        let keys = if count == 1 { "1 key".to_owned() } else { format!("{count} keys") };
+        let how = match self.fate {
+            Fate::Lost => "lost in a crash",
+            Fate::Expired => "expired",
+            Fate::Evicted => "evicted",
+            Fate::Deleted => "removed by commands",
+        };
+        let was = if count == 1 { "was" } else { "were" };
+        let saw = format!("On `{}` {keys} like `{}` {was} {how} in this exercise.", self.on, self.pattern);
+        Verdict::new(self.count.holds(count as i64), saw)
+    }
+
+    fn look_at(&self) -> Vec<Look> {
+        vec![Look::Instance(self.on.clone())]
+    }
+
+    fn literals(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl FatesCheck {
+    /// Different keys that went so, even if they came again.
+    fn went(&self, probe: &dyn Probe, events: &[&str]) -> usize {
+        let mut names = std::collections::BTreeSet::new();
+        let mut there = std::collections::BTreeSet::new();
+        for event in probe.events().iter().filter(|event| event.instance == self.on) {
+            let What::Key { db, key, event: what, .. } = &event.what else { continue };
+            if what == "flushdb" {
+                let gone: Vec<_> = there.iter().filter(|(at, _)| at == db).cloned().collect();
+                there.retain(|(at, _)| at != db);
+                names.extend(gone.into_iter().filter(|_| events.contains(&"flushdb")));
+            } else if like(&self.pattern, &key.lossy()) {
+                if events.contains(&what.as_str()) {
+                    names.insert((*db, key.clone()));
+                } else {
+                    there.insert((*db, key.clone()));
+                }
+            }
+        }
+        names.len()
+    }
+
+    /// While the server is down nobody knows yet what it will find when it starts: none is lost.
+    fn lost(&self, probe: &dyn Probe) -> usize {
+        let accounts = losses::accounts(probe.world(), probe.events());
+        let account = accounts.iter().find(|account| account.instance == self.on);
+        let crash = |why: Why| matches!(why, Why::PowerCut | Why::Killed | Why::Ended);
+        let lost = account.map_or(&[][..], |account| &account.losses);
+        lost.iter().filter(|loss| crash(loss.why) && like(&self.pattern, &loss.key.lossy())).count()
     }
 }

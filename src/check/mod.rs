@@ -9,6 +9,7 @@ pub mod form;
 pub mod script;
 pub mod table;
 
+pub mod acl;
 pub mod answer;
 pub mod client;
 pub mod config;

@@ -1,7 +1,7 @@
 //! The vocabulary: one entry for each kind of assertion. Parsing, messages to authors and the author reference follow from it.
 
 use super::form::{Field, Node, Reader, Tree, spelled_like};
-use super::{Assertion, answer, client, config, db, fate, future, instance, key, logic, persist, saw, sql};
+use super::{Assertion, acl, answer, client, config, db, fate, future, instance, key, logic, persist, saw, sql};
 
 /// One kind of assertion.
 pub struct Kind {
@@ -25,6 +25,7 @@ pub const KINDS: &[Kind] = &[
     client::CLIENT,
     saw::SAW,
     instance::INSTANCE,
+    acl::ACL,
     fate::LOST,
     fate::EXPIRED,
     fate::EVICTED,

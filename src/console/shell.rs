@@ -56,7 +56,7 @@ pub const WORDS: &[Entry] = &[
     Entry {
         name: "shop-traffic",
         syntax: "VISITORS [PORT ...]",
-        summary: "Send customers into the shop; shop.conf says which servers it uses.",
+        summary: "Let customers come; shop.conf names the servers.",
     },
     Entry { name: "shop-status", syntax: "", summary: "Who should be logged in, and who is." },
     Entry { name: "clear", syntax: "", summary: "Wipe this terminal's screen." },

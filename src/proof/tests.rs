@@ -191,6 +191,67 @@ const PLANTED: &[Planted] = &[
         &["ops: kill -9 6379", "ops: redis-server redis.conf"],
     ),
     planted("expired", "expired: {name: a}", &["SET a 1 EX 5"], "`a` is there.", &[":time +6s", "GET a"]),
+    planted(
+        "evicted",
+        "evicted: {match: \"c:*\", count: 2}",
+        &["MSET c:1 x c:2 x s:1 x", "DEL c:1"],
+        "On `redis` 0 keys like `c:*` were evicted in this exercise.",
+        &["SET c:1 x", "CONFIG SET maxmemory-policy allkeys-lru maxmemory 1", "PING"],
+    ),
+    planted(
+        "evicted",
+        "evicted: {name: \"c:1\"}",
+        &["SET c:1 x"],
+        "`c:1` is there.",
+        &["SET c:1 x", "CONFIG SET maxmemory-policy allkeys-lru maxmemory 1", "PING"],
+    ),
+    planted(
+        "lost",
+        "lost: {match: \"s:*\", count: 2}",
+        &["MSET s:1 x s:2 y", "DEL s:1", "ops: kill -9 6379"],
+        "On `redis` 0 keys like `s:*` were lost in a crash in this exercise.",
+        &[
+            "ops: redis-server redis.conf",
+            "ops: redis-cli MSET s:1 x s:2 y",
+            "ops: power-cut",
+            "ops: redis-server redis.conf",
+        ],
+    ),
+    planted(
+        "deleted",
+        "deleted: {match: \"*\", count: {at_least: 2}}",
+        &["MSET a 1 b 2 c 3", "DEL a"],
+        "On `redis` 1 key like `*` was removed by commands in this exercise.",
+        &["FLUSHALL"],
+    ),
+    planted(
+        "config",
+        "config: {maxmemory: 2mb, maxmemory-policy: \"allkeys-?*\"}",
+        &["CONFIG SET maxmemory 2097152"],
+        "The server `redis` runs with `maxmemory-policy` set to `noeviction`.",
+        &["CONFIG SET maxmemory-policy allkeys-lfu"],
+    ),
+    planted(
+        "config",
+        "config: {maxmemory: {between: [1000000, 9000000]}}",
+        &["PING"],
+        "The server `redis` runs with `maxmemory` set to `0`.",
+        &["CONFIG SET maxmemory 2mb"],
+    ),
+    planted(
+        "file_config",
+        "file_config: {maxmemory: 2097152, appendonly: \"no\"}",
+        &["CONFIG SET maxmemory 2mb"],
+        "`redis.conf` has no line `maxmemory`.",
+        &["ops: echo MAXMEMORY 2MB >> redis.conf"],
+    ),
+    planted(
+        "file_config",
+        "file_config: {appendonly: \"yes\"}",
+        &["CONFIG SET appendonly yes"],
+        "`redis.conf` says `appendonly no`.",
+        &["CONFIG REWRITE"],
+    ),
     planted("deleted", "deleted: {name: a}", &["SET a 1"], "`a` is there.", &["DEL a"]),
     planted(
         "sql",
@@ -240,11 +301,28 @@ fn each_kind_of_check_says_what_it_saw_and_is_met_by_the_right_lines() {
 }
 
 #[test]
+fn an_answer_is_judged_by_choice_and_by_truth() {
+    let question = "    predict: {ask: q, choices: [two, three], right: 2}\n";
+    for (check, first, says) in [
+        ("answer: {right: true}", ":answer 1", "You answered `two`."),
+        ("answer: {choice: 2}", ":answer 1", "You answered `two`."),
+        ("answer: {right: true}", "PING", "The question is not answered yet: `:answer` and the number of your choice."),
+    ] {
+        let mut session = session_with(&format!("{question}    goals: [{{say: g, {check}}}]\n{REST}"));
+        type_all(&mut session, &[first]);
+        assert_eq!((session.exercises()[0].solved, told(&session).as_str()), (false, says), "{check} {first}");
+        type_all(&mut session, &[":2"]);
+        assert!(session.exercises()[0].solved, "{check}");
+    }
+}
+
+#[test]
 fn every_kind_of_the_table_is_planted_or_named_here() {
-    // These need the server's own commands and are planted where those are: tests of the lessons on persistence.
-    let elsewhere = ["config", "file_config", "persist", "evicted", "answer"];
+    // These are planted where the commands are that they need.
+    let elsewhere = ["persist", "acl"];
     for kind in KINDS {
-        let known = elsewhere.contains(&kind.name) || PLANTED.iter().any(|each| each.kind == kind.name);
+        let asked = kind.name == "answer";
+        let known = asked || elsewhere.contains(&kind.name) || PLANTED.iter().any(|each| each.kind == kind.name);
         assert!(known, "no planted wrong state for `{}`", kind.name);
     }
 }
@@ -290,6 +368,11 @@ fn causes_are_found_in_the_history() {
             "key: {name: a, equals: x}",
             &["SET a y", "DEL a"],
             "`a` was there; your `DEL a` in `shop` removed it at 09:00:00.",
+        ),
+        (
+            "key: {name: a, equals: x}",
+            &["SET a y", "SELECT 3", "FLUSHALL"],
+            "`a` was there; your `FLUSHALL` in `shop` removed it at 09:00:00.",
         ),
         (
             "key: {name: a, equals: x}",

@@ -46,6 +46,15 @@ fn cause(look: &Look, probe: &dyn Probe) -> Option<String> {
         _ => None,
     })?;
     let (event, what, by) = last;
+    let flushed = events.iter().find_map(|later| match &later.what {
+        What::Key { db: at, event: what, by, .. }
+            if later.sequence > event.sequence && later.instance == *instance && at == db && what == "flushdb" =>
+        {
+            Some((later, "del", *by))
+        }
+        _ => None,
+    });
+    let (event, what, by) = flushed.filter(|_| there.is_none()).unwrap_or((event, what, by));
     let at = clock(event.at);
     match (there.is_some(), what) {
         (false, "expired") => Some(format!("`{key}` was there, and expired at {at}.")),
@@ -200,6 +209,14 @@ pub fn why(name: &str, world: &World, events: &[Event]) -> Vec<String> {
     let mut there: Vec<(String, usize)> = Vec::new();
     for event in events {
         match &event.what {
+            What::Key { db, event: what, by, .. } if what == "flushdb" => {
+                let home = (event.instance.clone(), *db);
+                if there.contains(&home) {
+                    let place = place(world, &event.instance, *db);
+                    lines.push(format!("{} flushed away: {}{place}", clock(event.at), culprit(events, *by)));
+                    there.retain(|each| *each != home);
+                }
+            }
             What::Key { db, key, event: what, by } if *key == bytes => {
                 let place = place(world, &event.instance, *db);
                 let gone =

@@ -1,6 +1,6 @@
 //! Typing for somebody: set-ups, solutions, and the acts of possible futures, on hidden terminals.
 
-use crate::base::Millis;
+use crate::base::{Bytes, Millis, quote};
 use crate::check::{Act, Script, Shown, Step};
 use crate::console::{Line, Terminal, Word};
 use crate::lesson::{Lesson, Opens};
@@ -74,9 +74,22 @@ pub fn opened(name: &str, opens: &Opens, lesson: &Lesson, backend: &mut dyn Back
         Opens::Redis(instance) => {
             let port = lesson.world.instances.iter().find(|each| each.name == *instance).map_or(6379, |each| each.port);
             lines = terminal.open_redis(port, backend);
+            if name == LESSON
+                && let Some(password) = password_of(instance, backend)
+            {
+                lines.extend(terminal.submit(&format!("AUTH {}", quote::repr(&Bytes::from(password))), backend).lines);
+            }
         }
     }
     (terminal, lines)
+}
+
+/// What a learner had to find out, the lesson knows: a server with a password still has to be looked into.
+fn password_of(instance: &str, backend: &dyn Backend) -> Option<String> {
+    let world = backend.snapshot();
+    let found = world.instances.iter().find(|each| each.name == instance && each.state == State::Running)?;
+    let (_, password) = found.config.iter().find(|(name, _)| name == "requirepass")?;
+    (!password.is_empty()).then(|| password.clone())
 }
 
 fn ensure_running(name: &str, lesson: &Lesson, backend: &mut dyn Backend) {
