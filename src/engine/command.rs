@@ -62,6 +62,10 @@ impl Flags {
         Flags(self.0 | more.0)
     }
 
+    pub const fn without(self, less: Flags) -> Flags {
+        Flags(self.0 & !less.0)
+    }
+
     pub const fn has(self, flag: Flags) -> bool {
         self.0 & flag.0 == flag.0 && flag.0 != 0
     }

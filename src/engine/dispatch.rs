@@ -3,7 +3,7 @@
 use super::acl::log::Context;
 use super::call::{Call, Propagate};
 use super::client::{Client, ClientId, ReplyMode, Watched};
-use super::command::{self, Command, Outcome};
+use super::command::{self, Command, Flags, Group, Outcome};
 use super::commands::{self, Entry};
 use super::refusal::{self, Refusal};
 use super::{ANY_DB, Env, Instance, Outbox, Output};
@@ -63,12 +63,13 @@ impl Instance {
             self.stats.commands[entry.index].rejected += 1;
             return self.reject(id, Some(entry.command), refusal);
         }
-        if self.pause.is_some() && self.is_held_back(id, entry.command) {
+        if self.pause.is_some() && self.is_held_back(id, entry.command, args) {
             let client = self.clients.get_mut(&id).expect("checked by request");
             client.postponed = true;
             client.waiting.push_front(args.to_vec());
             return Reply::None;
         }
+        let flags = self.flags_of(entry.command, args);
         let client = self.clients.get_mut(&id).expect("checked by request");
         if let Some(transaction) = &mut client.transaction
             && !entry.command.flags.has(command::NOT_QUEUED)
@@ -76,7 +77,7 @@ impl Instance {
             // What cannot be carried out any more need not be remembered.
             if !transaction.broken && !client.watch_broken {
                 transaction.queue.push((entry.command, args.to_vec()));
-                transaction.flags = transaction.flags.with(entry.command.flags);
+                transaction.flags = transaction.flags.with(flags);
             }
             return Reply::QUEUED;
         }
@@ -140,6 +141,7 @@ impl Instance {
             return Ok(());
         }
         let command = entry.command;
+        let flags = self.flags_of(command, args);
         let client = &self.clients[&id];
         if !client.authenticated && self.acl.requires_login() && !command.flags.has(command::NO_AUTH) {
             return Err(refusal::NOAUTH);
@@ -157,10 +159,11 @@ impl Instance {
             // Of evicted keys clients hear before the reply, else they would take it for newer.
             self.flush_invalidations(out);
         }
-        if !room && self.needs_memory(id, command) {
+        self.scripting.out_of_memory = !room;
+        if !room && (flags.has(command::DENYOOM) || self.needs_memory(id, command)) {
             return Err(refusal::OOM);
         }
-        if (command.flags.has(command::WRITE) || command.name == "PING")
+        if (flags.has(command::WRITE) || command.name == "PING")
             && let Some(refusal) = self.misconf()
         {
             return Err(refusal);
@@ -175,6 +178,14 @@ impl Instance {
         Ok(())
     }
 
+    /// As which command this one is to be judged: scripts say themselves what they may do.
+    fn flags_of(&self, command: &Command, args: &[Bytes]) -> Flags {
+        match command.group {
+            Group::Scripting => commands::scripting::flags_of(&self.scripting, command, args),
+            _ => command.flags,
+        }
+    }
+
     /// A web browser was tricked into talking to us: the connection ends without a word.
     fn security_stop(&mut self, id: ClientId, args: &[Bytes]) -> Option<Reply> {
         if !args[0].eq_ignore_ascii_case(b"host:") && !args[0].eq_ignore_ascii_case(b"post") {
@@ -185,9 +196,9 @@ impl Instance {
     }
 
     /// Whether CLIENT PAUSE lets this command wait.
-    fn is_held_back(&self, id: ClientId, command: &Command) -> bool {
+    fn is_held_back(&self, id: ClientId, command: &Command, args: &[Bytes]) -> bool {
         let Some(pause) = self.pause.filter(|pause| pause.until > self.now) else { return false };
-        let mut flags = command.flags;
+        let mut flags = self.flags_of(command, args);
         if command.name == "EXEC"
             && let Some(transaction) = &self.clients[&id].transaction
         {
@@ -212,7 +223,7 @@ impl Instance {
         refusal.into()
     }
 
-    fn count_error(&mut self, text: &str) {
+    pub(in crate::engine) fn count_error(&mut self, text: &str) {
         self.stats.error_replies += 1;
         let code = text.split(' ').next().unwrap_or_default();
         if let Some(count) = self.stats.errors.get_mut(code) {
@@ -232,7 +243,10 @@ impl Instance {
             Ok(Reply::Error(text)) => Some(text),
             Ok(_) => None,
         };
-        if let Some(text) = error {
+        // An error that ended a script has been counted where it arose.
+        if !std::mem::take(&mut call.server.scripting.error_counted)
+            && let Some(text) = error
+        {
             call.server.stats.commands[call.index].failed += 1;
             call.server.count_error(text);
         }
@@ -247,8 +261,11 @@ impl Instance {
                 Instance::clock_command(call, micros);
             }
         }
-        if !call.server.monitors.is_empty() {
-            Instance::show_monitors(call);
+        if !call.server.monitors.is_empty()
+            && !call.again
+            && !call.command.flags.any(command::SKIP_MONITOR.with(command::ADMIN))
+        {
+            Instance::announce(call);
         }
         let changed = call.server.dirty != dirty_before;
         match std::mem::take(&mut call.propagate) {
@@ -260,20 +277,29 @@ impl Instance {
             }
             _ => {}
         }
-        if call.server.trackers.clients > 0 && call.command.flags.has(command::READONLY) {
+        if call.server.trackers.clients > 0
+            && call.command.flags.has(command::READONLY)
+            && call.command.group != Group::Scripting
+        {
             Instance::track_reads(call);
         }
         outcome
     }
 
     /// Shows the command to those who MONITOR.
-    fn show_monitors(call: &mut Call) {
-        if call.again || call.command.flags.any(command::SKIP_MONITOR.with(command::ADMIN)) {
+    pub(in crate::engine) fn announce(call: &mut Call) {
+        if call.server.monitors.is_empty() {
             return;
         }
         let Some(me) = call.server.clients.get(&call.client) else { return };
         let mut line = format!("{}.{:03}000 [{} ", call.now.secs(), call.now.0 % 1000, me.db);
-        line.push_str(&if me.unix { format!("unix:{}", me.addr.trim_end_matches(":0")) } else { me.addr.clone() });
+        line.push_str(&if call.server.scripting.active.is_some() {
+            String::from("lua")
+        } else if me.unix {
+            format!("unix:{}", me.addr.trim_end_matches(":0"))
+        } else {
+            me.addr.clone()
+        });
         line.push(']');
         for (index, arg) in call.args.iter().enumerate() {
             line.push(' ');

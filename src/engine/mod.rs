@@ -28,6 +28,7 @@ pub mod persist;
 pub mod pubsub;
 pub mod refusal;
 pub mod replication;
+pub mod scripting;
 pub mod slowlog;
 pub mod stats;
 pub mod syntax;
@@ -151,6 +152,7 @@ pub struct Instance {
     pub monitors: Vec<ClientId>,
     pub trackers: Trackers,
     pub slowlog: SlowLog,
+    pub scripting: scripting::Scripting,
     pub latency: slowlog::Latency,
     /// Waits that this step ends, with their replies (CLIENT UNBLOCK).
     pub woken: Vec<(ClientId, Reply)>,
@@ -198,6 +200,7 @@ impl Instance {
             monitors: Vec::new(),
             trackers: Trackers::default(),
             slowlog: SlowLog::default(),
+            scripting: scripting::Scripting::default(),
             latency: slowlog::Latency::default(),
             woken: Vec::new(),
             command_mark: 0,

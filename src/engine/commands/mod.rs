@@ -23,6 +23,7 @@ pub mod zset;
 pub mod client;
 pub mod connection;
 pub mod pubsub;
+pub mod scripting;
 pub mod transactions;
 
 pub mod acl;
@@ -61,6 +62,8 @@ pub const FAMILIES: &[&[Command]] = &[
     connection::COMMANDS,
     client::COMMANDS,
     pubsub::COMMANDS,
+    scripting::EVAL,
+    scripting::SCRIPT,
     config::COMMANDS,
     persistence::COMMANDS,
     server::COMMANDS,
