@@ -197,7 +197,12 @@ impl Sighting {
             None => true,
             Some(pattern) => {
                 let mode = seen.typed.map_or(Mode::Redis, |(mode, _)| mode);
-                seen.cmd.as_deref().is_some_and(|cmd| like_command(pattern, cmd, mode))
+                seen.cmd.as_deref().is_some_and(|cmd| {
+                    // A line of the shell may hold several commands.
+                    let parts = cmd.split(';').flat_map(|part| part.split("&&")).map(str::trim);
+                    like_command(pattern, cmd, mode)
+                        || mode == Mode::Shell && parts.into_iter().any(|part| like_command(pattern, part, mode))
+                })
             }
         };
         let output = match &self.output {

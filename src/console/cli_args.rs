@@ -12,13 +12,24 @@ pub(super) struct Asked {
     pub command: Vec<Bytes>,
     /// How often to run it; None: for ever.
     pub repeat: Option<u64>,
+    /// `--scan`: print the names of all keys instead, those like the pattern if there is one.
+    pub scan: Option<Scan>,
     /// A password stands on the command line, where `ps` and the shell's history show it.
     pub password_shown: bool,
 }
 
+/// `--scan [--pattern P] [--count N]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Scan {
+    pub pattern: Option<Bytes>,
+    pub count: Option<u64>,
+}
+
 /// Parses what stands behind `redis-cli`. Err: what redis-cli prints before it ends.
 pub(super) fn parse(words: &[Bytes]) -> Result<Asked, String> {
-    let mut asked = Asked { options: Options::default(), command: Vec::new(), repeat: Some(1), password_shown: false };
+    let mut asked =
+        Asked { options: Options::default(), command: Vec::new(), repeat: Some(1), scan: None, password_shown: false };
+    let (mut scan, mut walk) = (false, Scan::default());
     let mut warn = true;
     let (mut user, mut password) = (None, None);
     let mut rest = words.iter();
@@ -59,6 +70,9 @@ pub(super) fn parse(words: &[Bytes]) -> Result<Asked, String> {
                 options.interval = Millis((seconds.clamp(0.0, 1e9) * 1000.0) as u64);
             }
             "--no-auth-warning" => warn = false,
+            "--scan" => scan = true,
+            "--pattern" => walk.pattern = Some(Bytes::from(value()?)),
+            "--count" => walk.count = value()?.parse().ok(),
             "-e" => {}
             _ => return Err(unknown(&name)),
         }
@@ -66,7 +80,8 @@ pub(super) fn parse(words: &[Bytes]) -> Result<Asked, String> {
     asked.command = rest.cloned().collect();
     asked.password_shown &= warn;
     asked.options.auth = password.map(|password| (user, password));
-    asked.options.batch = !asked.command.is_empty();
+    asked.scan = scan.then_some(walk);
+    asked.options.batch = !asked.command.is_empty() || scan;
     Ok(asked)
 }
 
@@ -109,6 +124,13 @@ mod tests {
         assert_eq!((asked.repeat, asked.options.interval), (Some(3), Millis(500)));
         assert_eq!(asked.command, [Bytes::from("SET"), Bytes::from("a"), Bytes::from("-1")]);
         assert!(asked.options.batch);
+    }
+
+    #[test]
+    fn a_walk_through_the_keys_has_a_pattern() {
+        let found = asked("-p 6380 --scan --pattern cache:*").unwrap().scan;
+        assert_eq!(found, Some(Scan { pattern: Some(Bytes::from("cache:*")), count: None }));
+        assert_eq!(asked("--pattern cache:*").unwrap().scan, None);
     }
 
     #[test]

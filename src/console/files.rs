@@ -1,4 +1,4 @@
-//! The `$` words that look at and change files: ls, cat, mkdir, rm, cp, mv, echo, truncate.
+//! The `$` words that look at and change files: ls, cat, mkdir, rm, cp, mv, echo, sed, truncate.
 
 use crate::base::Bytes;
 use crate::port::Backend;
@@ -165,4 +165,65 @@ pub(super) fn echo(words: &[Bytes]) -> Output {
         out.push(b'\n');
     }
     Ok(out)
+}
+
+/// `sed [-i] 's/OLD/NEW/[g]' FILE`: OLD is plain text, with `^` and `$` for a line's ends and `.*` for the rest of it. Without
+/// `-i` the file stays and the text is printed.
+pub(super) fn sed(words: &[Bytes], backend: &mut dyn Backend) -> Output {
+    let usage = || "usage: sed -i 's/OLD/NEW/' FILE".to_owned();
+    let words: Vec<_> = words.iter().map(|word| word.lossy().into_owned()).filter(|word| word != "-e").collect();
+    let (in_place, words) = match words.split_first() {
+        Some((flag, rest)) if flag == "-i" => (true, rest),
+        _ => (false, words.as_slice()),
+    };
+    let [script, path] = words else { return Err(usage()) };
+    let mark = script.strip_prefix('s').and_then(|rest| rest.chars().next()).ok_or_else(usage)?;
+    let parts: Vec<&str> = script[1 + mark.len_utf8()..].split(mark).collect();
+    let [old, new, flags] = parts.as_slice() else { return Err(usage()) };
+    let text = backend.read_file(path).map_err(|error| format!("sed: can't read {path}: {error}"))?;
+    let text: String = String::from_utf8_lossy(&text)
+        .lines()
+        .map(|line| replaced(line, old, new, flags.contains('g')) + "\n")
+        .collect();
+    if !in_place {
+        return Ok(text.into_bytes());
+    }
+    backend.write_file(path, text.as_bytes()).map_err(|error| format!("sed: couldn't open file {path}: {error}"))?;
+    Ok(Vec::new())
+}
+
+fn replaced(line: &str, old: &str, new: &str, all: bool) -> String {
+    let (start, old) = old.strip_prefix('^').map_or((false, old), |old| (true, old));
+    let (end, old) = old.strip_suffix('$').map_or((false, old), |old| (true, old));
+    let (rest, old) = old.strip_suffix(".*").map_or((false, old), |old| (true, old));
+    let fits = |at: usize| (!start || at == 0) && (!end || rest || at + old.len() == line.len());
+    let mut found: Vec<usize> = line.match_indices(old).map(|(at, _)| at).filter(|at| fits(*at)).collect();
+    found.truncate(if all && !rest { found.len() } else { 1 });
+    let mut out = String::new();
+    let mut from = 0;
+    for at in found {
+        out.push_str(&line[from..at]);
+        out.push_str(new);
+        from = if rest { line.len() } else { at + old.len() };
+    }
+    out + &line[from..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replaced;
+
+    #[test]
+    fn sed_replaces_plain_text_at_a_lines_ends_and_to_its_end() {
+        for (line, old, new, all, expected) in [
+            ("port 6379", "6379", "6380", false, "port 6380"),
+            ("port 6379", "^port.*", "port 6380", false, "port 6380"),
+            ("# port 6379", "^port.*", "x", false, "# port 6379"),
+            ("a b a", "a", "c", true, "c b c"),
+            ("a b a", "a$", "c", false, "a b c"),
+            ("maxmemory 1mb", "max", "min", false, "minmemory 1mb"),
+        ] {
+            assert_eq!(replaced(line, old, new, all), expected, "s/{old}/{new}/ {line}");
+        }
+    }
 }

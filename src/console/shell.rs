@@ -3,7 +3,7 @@
 //! One table names them; help and completion follow from it. Words are split as redis-cli splits them; `;` and `&&` join commands. `redis-server` runs in the background,
 //! as a service would; its log is printed up to where it is ready. A pipe into grep, head, tail, wc and a file behind `>` work.
 
-use super::cli_args;
+use super::cli_args::{self, Scan};
 use super::files;
 use super::line::{Class, Line};
 use super::pipe::Pipe;
@@ -12,8 +12,9 @@ use super::redis::Cli;
 use super::traffic;
 use super::word::{self, Word};
 use crate::base::{Bytes, quote};
-use crate::port::{Backend, Signal};
-use crate::resp::render::Form;
+use crate::port::{Backend, ConnectionId, Incoming, Signal};
+use crate::resp::Reply;
+use crate::resp::render::{self, Form};
 use crate::snapshot::State;
 
 /// One word of the shell.
@@ -31,7 +32,7 @@ pub const WORDS: &[Entry] = &[
     },
     Entry {
         name: "redis-cli",
-        syntax: "[-p PORT] [-n DB] [-a PASSWORD] [-c] [-3] [--raw] [COMMAND ...]",
+        syntax: "[-p PORT] [-n DB] [-a PASSWORD] [-c] [-3] [--raw] [--scan [--pattern P]] [COMMAND ...]",
         summary: "Talk to a server.",
     },
     Entry { name: "ps", syntax: "", summary: "The servers that run." },
@@ -44,6 +45,8 @@ pub const WORDS: &[Entry] = &[
     Entry { name: "grep", syntax: "[-civ] WORDS FILE", summary: "The lines of a file with these words." },
     Entry { name: "edit", syntax: "FILE", summary: "Change a text file." },
     Entry { name: "echo", syntax: "TEXT > FILE", summary: "Write a line to a file (>> appends)." },
+    Entry { name: "sed", syntax: "-i 's/OLD/NEW/' FILE", summary: "Replace words in a file." },
+    Entry { name: "xargs", syntax: "COMMAND", summary: "Behind a pipe: run COMMAND on the words that come." },
     Entry { name: "cp", syntax: "FROM TO", summary: "Copy a file." },
     Entry { name: "mv", syntax: "FROM TO", summary: "Rename a file." },
     Entry { name: "mkdir", syntax: "[-p] DIR", summary: "Make a directory." },
@@ -176,6 +179,9 @@ fn run(line: &str, terminal: &str, backend: &mut dyn Backend) -> Effect {
     let Ok(words) = quote::split(line.as_bytes()) else {
         return complain("bash: unexpected EOF while looking for a matching quote");
     };
+    if let Some(at) = words.windows(2).position(|pair| pair[0] == "|" && pair[1] == "xargs") {
+        return xargs(&words, at, terminal, backend);
+    }
     let (words, pipe) = match Pipe::split(&words) {
         Ok(split) => split,
         Err(complaint) => return complain(complaint),
@@ -212,7 +218,9 @@ fn run(line: &str, terminal: &str, backend: &mut dyn Backend) -> Effect {
         "cp" => files::copy(rest, true, backend),
         "mv" => files::copy(rest, false, backend),
         "echo" => files::echo(rest),
+        "sed" => files::sed(rest, backend),
         "truncate" => files::truncate(rest, backend),
+        "xargs" => Err("xargs: it stands behind a pipe: redis-cli --scan | xargs redis-cli UNLINK".to_owned()),
         "pwd" => Ok(b"/home/lab\n".to_vec()),
         "whoami" => Ok(b"redis\n".to_vec()),
         _ => return unknown(&name),
@@ -251,8 +259,15 @@ fn redis_cli(words: &[Bytes], pipe: Pipe, terminal: &str, backend: &mut dyn Back
     if !pipe.is_terminal() && asked.options.form == Form::Tty && plain {
         asked.options.form = Form::Raw;
     }
+    let form = asked.options.form;
     let mut cli = Cli::new(asked.options);
     effect.lines.extend(cli.connect(backend, terminal));
+    if let Some(scan) = asked.scan {
+        let output = cli.connection().map_or(Ok(Vec::new()), |connection| walk(connection, &scan, form, backend));
+        cli.disconnect(backend);
+        effect.lines.extend(shown(output.and_then(|bytes| pipe.send(bytes, backend))));
+        return effect;
+    }
     if asked.command.is_empty() {
         effect.program = Some(Program::Redis(Box::new(cli)));
         return effect;
@@ -275,6 +290,67 @@ fn redis_cli(words: &[Bytes], pipe: Pipe, terminal: &str, backend: &mut dyn Back
         batch.cli.disconnect(backend);
     }
     effect
+}
+
+/// `redis-cli --scan`: SCAN from end to end. Names are quoted for a terminal, and raw for a pipe.
+fn walk(connection: ConnectionId, scan: &Scan, form: Form, backend: &mut dyn Backend) -> files::Output {
+    let mut cursor = Bytes::from("0");
+    let mut out = Vec::new();
+    loop {
+        let mut args = vec![Bytes::from("SCAN"), cursor];
+        if let Some(pattern) = &scan.pattern {
+            args.extend([Bytes::from("MATCH"), pattern.clone()]);
+        }
+        if let Some(count) = scan.count {
+            args.extend([Bytes::from("COUNT"), Bytes::from(count.to_string())]);
+        }
+        backend.send(connection, args);
+        let (next, names) = match backend.receive(connection).pop() {
+            Some(Incoming::Reply(Reply::Array(parts))) => match <[Reply; 2]>::try_from(parts) {
+                Ok([Reply::Bulk(next), Reply::Array(names)]) => (next, names),
+                _ => return Err("ERROR: Non-array response to SCAN".to_owned()),
+            },
+            Some(Incoming::Reply(reply)) if reply.is_error() => {
+                let text = render::tty(&reply);
+                return Err(format!("ERROR: {}", text.trim().trim_start_matches("(error) ")));
+            }
+            _ => return Err("I/O error".to_owned()),
+        };
+        for name in names.into_iter().filter_map(|name| if let Reply::Bulk(name) = name { Some(name) } else { None }) {
+            out.extend(if form == Form::Raw { name.to_vec() } else { quote::repr(&name).into_bytes() });
+            out.push(b'\n');
+        }
+        if next == "0" {
+            return Ok(out);
+        }
+        cursor = next;
+    }
+}
+
+/// `... | xargs COMMAND`: the words that the first part prints, behind the command.
+fn xargs(words: &[Bytes], at: usize, terminal: &str, backend: &mut dyn Backend) -> Effect {
+    let (before, command) = (&words[..at], &words[at + 2..]);
+    let line_of = |words: &[Bytes]| words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ");
+    // What stands before the pipe prints as it does into a pipe: `head` without an end lets everything through.
+    let first = run(&format!("{} | head -n 1000000", line_of(before)), terminal, backend);
+    if first.lines.iter().any(|line| line.0.iter().any(|span| span.class == Class::Error)) || first.program.is_some() {
+        return first;
+    }
+    let more: Vec<Bytes> = first
+        .lines
+        .iter()
+        .flat_map(|line| line.text().split_whitespace().map(Bytes::from).collect::<Vec<_>>())
+        .collect();
+    let command = if command.is_empty() { vec![Bytes::from("echo")] } else { command.to_vec() };
+    run(&line_of(&[command, more].concat()), terminal, backend)
+}
+
+/// A word as the shell reads it back: pipes and their like stay bare, anything odd is quoted.
+fn shell_word(word: &Bytes) -> String {
+    match word.as_ref() {
+        b"|" | b">" | b">>" => word.lossy().into_owned(),
+        _ => quote::word_of(word),
+    }
 }
 
 fn redis_server(words: &[Bytes], backend: &mut dyn Backend) -> Effect {
