@@ -3,6 +3,7 @@
 //! Time passes only by `advance`. Nothing here blocks: what a server says later is picked up by `receive`.
 
 use crate::base::{Bytes, Millis};
+use crate::race::{Orders, Program, Race, Run};
 use crate::resp::Reply;
 use crate::snapshot;
 
@@ -54,6 +55,8 @@ pub enum NetworkChange {
     /// The next message arrives, within so much time.
     Step(Millis),
 }
+
+const NO_COPY: &str = "This machine cannot be copied, so other orders cannot be tried on it.";
 
 /// A machine with a clock, a disk and redis-server processes.
 pub trait Backend {
@@ -117,6 +120,28 @@ pub trait Backend {
     fn mark(&mut self);
     /// Everything needed to make this world again, marks included: for resuming after a crash of the program.
     fn journal(&self) -> Vec<u8>;
+
+    /// Races among the events after `sequence`; none where nobody keeps a history.
+    fn races_since(&self, sequence: u64) -> Vec<Race> {
+        let _ = sequence;
+        Vec::new()
+    }
+    /// What each terminal sent after event `sequence`, as programs, as far as it could be in anybody's way.
+    fn programs_since(&self, sequence: u64) -> Vec<Program> {
+        let _ = sequence;
+        Vec::new()
+    }
+    /// All orders (or a sample) in which the programs can run against the server at `port`, each on a copy of this machine.
+    /// Err: why not, in a sentence.
+    fn orders(&self, port: u16, programs: &[Program]) -> Result<Orders, String> {
+        let _ = (port, programs);
+        Err(String::from(NO_COPY))
+    }
+    /// One of these orders, step by step, and the machine at its end.
+    fn play_order(&self, port: u16, programs: &[Program], turns: &[u8]) -> Result<(Run, Box<dyn Backend>), String> {
+        let _ = (port, programs, turns);
+        Err(String::from(NO_COPY))
+    }
 
     /// The SQL database on this machine, if the world has one: a statement, and what the client prints. Err: the reason.
     fn sql(&mut self, statement: &str) -> Result<Vec<String>, String>;

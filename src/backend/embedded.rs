@@ -4,13 +4,17 @@ use super::sql::Sqlite;
 use super::storm;
 use crate::base::{Bytes, Millis};
 use crate::lab::journal::JournalError;
-use crate::lab::{Database, Timeline, Topology};
+use crate::lab::{Database, Timeline, Topology, orders};
 use crate::port::{Backend, ConnectionId, Incoming, NetworkChange, Signal, Spawned};
+use crate::race::{Orders, Program, Race, Run};
 use crate::snapshot;
 
 /// `advance` in one go by at least this much is somebody's deed (`sleep 5`), which undo takes back; less is the clock
 /// running on between two key presses.
 const DEED: Millis = Millis(1000);
+
+/// Decides which orders are looked at where there are too many.
+const ORDERS_SEED: u64 = 1;
 
 /// A simulated machine. Its clock moves only by `advance`; everything in it can be copied, taken back and resumed.
 #[derive(Clone)]
@@ -128,6 +132,23 @@ impl Backend for Embedded {
 
     fn journal(&self) -> Vec<u8> {
         self.timeline.journal()
+    }
+
+    fn races_since(&self, sequence: u64) -> Vec<Race> {
+        self.timeline.world().races_since(sequence)
+    }
+
+    fn programs_since(&self, sequence: u64) -> Vec<Program> {
+        self.timeline.world().programs_since(sequence)
+    }
+
+    fn orders(&self, port: u16, programs: &[Program]) -> Result<Orders, String> {
+        orders::all(self.timeline.world(), port, programs, ORDERS_SEED)
+    }
+
+    fn play_order(&self, port: u16, programs: &[Program], turns: &[u8]) -> Result<(Run, Box<dyn Backend>), String> {
+        let (run, world) = orders::one(self.timeline.world(), port, programs, turns)?;
+        Ok((run, Box::new(Embedded { timeline: Timeline::of_world(world) })))
     }
 
     fn sql(&mut self, statement: &str) -> Result<Vec<String>, String> {

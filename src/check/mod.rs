@@ -20,12 +20,14 @@ pub mod instance;
 pub mod key;
 pub mod logic;
 pub mod persist;
+pub mod race;
 pub mod saw;
 pub mod sql;
 
 pub use script::{Act, Entered, Script, Shown, Step};
 
 use crate::base::{Bytes, Millis};
+use crate::race::{Orders, Program, Race};
 use crate::snapshot::{self, Event, World};
 use std::sync::Arc;
 
@@ -44,6 +46,14 @@ pub trait Probe {
     fn read_file(&self, path: &str) -> Option<Vec<u8>>;
     /// The path of the config file that an instance was first started with.
     fn config_file(&self, instance: &str) -> String;
+    /// Races in what happened since the exercise began.
+    fn races(&self) -> Vec<Race>;
+    /// What each terminal sent since then, as programs.
+    fn typed_programs(&self) -> Vec<Program>;
+    /// All orders of these programs against an instance, each on a copy of the exercise's first moment. Err: why not.
+    fn orders(&self, instance: &str, programs: &[Program]) -> Result<Orders, String>;
+    /// One of these orders and the world at its end. None where a world cannot be copied.
+    fn play_order(&self, instance: &str, programs: &[Program], turns: &[u8]) -> Option<Attempt>;
     /// Tries `acts` in a copy of this world. None where a world cannot be copied.
     fn attempt(&self, acts: &[Act]) -> Option<Attempt>;
 }

@@ -1,7 +1,7 @@
 //! The vocabulary: one entry for each kind of assertion. Parsing, messages to authors and the author reference follow from it.
 
 use super::form::{Field, Node, Reader, Tree, spelled_like};
-use super::{Assertion, acl, answer, client, config, db, fate, future, instance, key, logic, persist, saw, sql};
+use super::{Assertion, acl, answer, client, config, db, fate, future, instance, key, logic, persist, race, saw, sql};
 
 /// One kind of assertion.
 pub struct Kind {
@@ -24,6 +24,9 @@ pub const KINDS: &[Kind] = &[
     persist::PERSIST,
     client::CLIENT,
     saw::SAW,
+    race::STALE_READ,
+    race::LOST_UPDATE,
+    race::ORDERS,
     instance::INSTANCE,
     acl::ACL,
     fate::LOST,

@@ -22,7 +22,7 @@ mod traffic;
 
 pub use help::group_name;
 pub use line::{Class, Line, Span};
-pub use word::{Scope, Word};
+pub use word::{Orders, Scope, Word};
 
 use crate::base::quote;
 use crate::port::{Backend, ConnectionId};

@@ -23,6 +23,8 @@ pub enum Word {
     Redo(usize),
     /// Let this much time pass.
     Time(Millis),
+    /// Run programs against each other in every order, or play one of these orders.
+    Orders(Orders),
     /// Open or go to the terminal of this name; None: say which there are.
     Terminal(Option<String>),
     /// Show a picture of the lab, by name; None: say which there are.
@@ -43,6 +45,23 @@ pub enum Word {
     Clear,
     /// A preference and its value.
     Set(String, String),
+}
+
+/// What `:orders` is asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Orders {
+    /// The last comparison once more; what was typed in this exercise, if there is none.
+    Again,
+    /// What was typed in the terminals since the exercise began.
+    Typed,
+    /// Programs in these files.
+    Files(Vec<String>),
+    /// This order, from 1.
+    Play(usize),
+    /// The order in which a race shows best.
+    Worst,
+    /// The next step of the order that is being played.
+    Next,
 }
 
 /// How much `:reset` takes back.
@@ -80,6 +99,11 @@ pub const WORDS: &[Entry] = &[
     Entry { name: "redo", syntax: "[N]", summary: "Do again what was taken back." },
     Entry { name: "reset", syntax: "[exercise | lesson]", summary: "Start this exercise, or the whole lesson, anew." },
     Entry { name: "time", syntax: "+SPAN", summary: "Let time pass at once: +30m, +1h30m, +10s, +500ms, +2d." },
+    Entry {
+        name: "orders",
+        syntax: "[FILE FILE [FILE] | typed | N | worst | next]",
+        summary: "Run two or three programs against each other in every order; play order N.",
+    },
     Entry { name: "terminal", syntax: "[NAME]", summary: "Open a terminal, or go to it (by its letter, too)." },
     Entry { name: "show", syntax: "[PICTURE]", summary: "Show a picture of the lab: timeline, keys, disk and others." },
     Entry { name: "lesson", syntax: "[NUMBER]", summary: "Open a lesson; without a number, list them." },
@@ -118,6 +142,7 @@ fn word(name: &str, argument: &str) -> Result<Word, Vec<Line>> {
             _ => return Err(usage(name)),
         },
         "time" => Word::Time(span(argument).ok_or_else(|| usage(name))?),
+        "orders" | "order" => Word::Orders(orders(argument)?),
         "terminal" => Word::Terminal(optional()),
         "show" => Word::Show(optional()),
         "lesson" | "lessons" => Word::Lesson(optional()),
@@ -142,6 +167,18 @@ fn count(argument: &str) -> Result<usize, Vec<Line>> {
         "" => Ok(1),
         text => text.parse().ok().filter(|&n| n > 0).ok_or_else(|| usage("undo")),
     }
+}
+
+fn orders(argument: &str) -> Result<Orders, Vec<Line>> {
+    let words: Vec<&str> = argument.split_whitespace().collect();
+    Ok(match words.as_slice() {
+        [] => Orders::Again,
+        ["typed"] => Orders::Typed,
+        ["worst"] => Orders::Worst,
+        ["next" | "n"] => Orders::Next,
+        [one] => Orders::Play(one.trim_start_matches('#').parse().map_err(|_| usage("orders"))?),
+        files => Orders::Files(files.iter().map(|file| (*file).to_owned()).collect()),
+    })
 }
 
 /// `+30m`, `1h30m`, `90` (seconds), `500ms` as a span. None if it is no span, or longer than a thousand years.
@@ -216,6 +253,11 @@ mod tests {
         assert_eq!(parse(":undo 3"), Some(Ok(Word::Undo(3))));
         assert_eq!(parse(":2"), Some(Ok(Word::Answer("2".into()))));
         assert_eq!(parse(":reset lesson"), Some(Ok(Word::Reset(Scope::Lesson))));
+        assert_eq!(parse(":orders"), Some(Ok(Word::Orders(Orders::Again))));
+        assert_eq!(parse(":orders 17"), Some(Ok(Word::Orders(Orders::Play(17)))));
+        let files = Orders::Files(vec!["sell.txt".into(), "sell.txt".into()]);
+        assert_eq!(parse(":orders sell.txt  sell.txt"), Some(Ok(Word::Orders(files))));
+        assert!(matches!(parse(":orders sell.txt"), Some(Err(_))));
         assert_eq!(parse(":set nohints"), Some(Ok(Word::Set("hints".into(), "off".into()))));
     }
 
@@ -248,7 +290,7 @@ mod tests {
             let argument = match entry.name {
                 "time" => "+1s",
                 "set" => "a b",
-                "undo" | "redo" => "2",
+                "undo" | "redo" | "orders" => "2",
                 _ if entry.syntax.is_empty() => "",
                 _ if entry.syntax.contains("exercise") => "lesson",
                 _ => "x",

@@ -31,6 +31,12 @@ impl World {
         }
     }
 
+    /// What a key holds, if it is there and has not expired.
+    pub(super) fn value_of(&self, process: usize, db: usize, key: &[u8]) -> Option<snapshot::Value> {
+        let slot = self.processes[process].instance.as_ref()?.dbs.get(db)?.peek(key, self.now)?;
+        Some(look_at_value(&slot.value))
+    }
+
     fn look_at(&self, at: usize) -> snapshot::Instance {
         let process = &self.processes[at];
         let instance = process.instance.as_deref();

@@ -8,6 +8,7 @@
 //! A terminal's request reaches its server and is answered within the same instant. Between servers there is a network
 //! (`network`, and `wires` to its servers) with delay, loss and cuts.
 
+mod access;
 #[cfg(test)]
 mod crash;
 pub mod database;
@@ -17,6 +18,7 @@ mod history;
 pub mod journal;
 mod look;
 mod network;
+pub mod orders;
 mod parcel;
 mod process;
 mod start;

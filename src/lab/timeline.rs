@@ -55,10 +55,15 @@ pub struct Timeline {
 impl Timeline {
     pub fn new(topology: &Topology, database: Option<Box<dyn Database>>) -> Timeline {
         let world = World::new(topology, database);
+        Timeline { fingerprint: topology.fingerprint(), ..Timeline::of_world(world) }
+    }
+
+    /// A world without a past: what became of one in a copy. Its journal belongs to no topology.
+    pub fn of_world(world: World) -> Timeline {
         Timeline {
             checkpoints: vec![Checkpoint { at: 0, world: Arc::new(world.clone()) }],
             world,
-            fingerprint: topology.fingerprint(),
+            fingerprint: 0,
             entries: Vec::new(),
             passing: Millis::ZERO,
             steps: Vec::new(),

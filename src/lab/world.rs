@@ -4,6 +4,7 @@
 //! a function of its topology and the sequence of calls. Time passes only in `advance`, which lets happen what is due on
 //! the way, in order of time; at one moment processes come first, in the order in which they were set up, then cron jobs.
 
+use super::access;
 use super::database::{Database, Slot};
 use super::disk::{self, Disk};
 use super::history::History;
@@ -13,6 +14,7 @@ use super::topology::{Cron, Topology};
 use crate::base::{Bytes, Millis, Rng};
 use crate::engine::{ClientId, Env, Input, Instance, KeyTrace, Outbox, Output};
 use crate::port::{ConnectionId, Incoming, Signal};
+use crate::race::{Program, Race};
 use crate::resp::{Protocol, Reply};
 use crate::snapshot::{Event, State, What};
 use std::collections::{BTreeMap, VecDeque};
@@ -386,6 +388,16 @@ impl World {
     /// All events after `sequence`, oldest first.
     pub fn events_since(&self, sequence: u64) -> impl Iterator<Item = &Event> {
         self.history.since(sequence)
+    }
+
+    /// Races among the events after `sequence`.
+    pub fn races_since(&self, sequence: u64) -> Vec<Race> {
+        access::races(self.history.since(sequence), &|_| false)
+    }
+
+    /// What each terminal sent after event `sequence`, as programs.
+    pub fn programs_since(&self, sequence: u64) -> Vec<Program> {
+        access::programs(self.history.since(sequence))
     }
 
     /// Writes an event into the history; its sequence number.

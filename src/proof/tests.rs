@@ -151,6 +151,69 @@ const PLANTED: &[Planted] = &[
         "`GET a` was answered `(nil)`.",
         &["SET a 1", "get  \"a\""],
     ),
+    planted(
+        "client",
+        "client: {terminal: shop, multi: false, watching: []}",
+        &["WATCH a"],
+        "`shop` watches a.",
+        &["UNWATCH"],
+    ),
+    planted(
+        "stale_read",
+        "stale_read: {key: a}",
+        &["GET a", "SET a 1"],
+        "There is no stale read in what was done.",
+        &["GET a", "ops: redis-cli INCR a", "SET a 2"],
+    ),
+    planted(
+        "lost_update",
+        "not: {lost_update: {key: a}}",
+        &["SET a 1", "ops: redis-cli SET a 2"],
+        "`SET a 2` in `ops` overwrote what `SET a 1` in `shop` had made of `a`.",
+        &[":undo 2", "SET a 1", "ops: redis-cli INCRBY a 1"],
+    ),
+    planted(
+        "stale_read",
+        "stale_read: {of: [sell.txt, sell.txt], orders: none}",
+        &["ops: echo \"n = GET stock\" > sell.txt", "ops: echo \"SET stock {n-1}\" >> sell.txt"],
+        "There is a stale read in 4 of 6 orders. Order 3 is one that should not be.",
+        &["ops: echo \"DECR stock\" > sell.txt"],
+    ),
+    planted(
+        "lost_update",
+        "lost_update: {of: [sell.txt, [SET stock 5]], orders: some}",
+        &["ops: echo \"GET stock\" > sell.txt"],
+        "No lost update in any of 2 orders.",
+        &["ops: echo \"SET stock 4\" > sell.txt"],
+    ),
+    planted(
+        "lost_update",
+        "lost_update: {of: [{terminal: shop}, [INCR stock]], orders: none}",
+        &["GET stock", "SET stock 4"],
+        "There is a lost update in 1 of 3 orders. Order 2 is one that should not be.",
+        &[":undo 2", "INCRBY stock 4"],
+    ),
+    planted(
+        "stale_read",
+        "stale_read: {of: [sell.txt, sell.txt], orders: none}",
+        &["ops: ls"],
+        "There is no file `sell.txt` yet.",
+        &["ops: echo \"DECR stock\" > sell.txt"],
+    ),
+    planted(
+        "orders",
+        "orders: {of: [sell.txt, sell.txt], expect: {key: {name: stock, equals: \"-2\"}}}",
+        &["ops: echo \"SET stock -1\" > sell.txt"],
+        "Not in order 1 of 2: `stock` holds `-1`.",
+        &["ops: echo \"DECR stock\" > sell.txt"],
+    ),
+    planted(
+        "orders",
+        "orders: {of: [sell.txt, sell.txt], outcomes: 1}",
+        &["ops: echo \"INCR stock\" > sell.txt"],
+        "The 2 orders end in 2 different ways.",
+        &["ops: echo \"SET stock 1\" > sell.txt"],
+    ),
     planted("saw", "saw: {cmd: PING, count: 2}", &["PING"], "`PING` was seen once.", &["PING"]),
     planted(
         "saw",
@@ -409,7 +472,7 @@ fn the_write_that_made_exec_answer_nil_is_named() {
     type_all(&mut session, &["WATCH a", "MULTI", "SET a mine", "ops: redis-cli SET a other", "EXEC"]);
     assert_eq!(
         told(&session),
-        "EXEC at 09:00:00 did nothing: your `SET a other` in `ops` had changed the watched `a` before."
+        "EXEC at 09:00:00 did nothing: your `SET a other` in `ops` had changed the watched `a` before. Read again, and try again."
     );
 }
 

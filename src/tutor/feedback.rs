@@ -109,23 +109,32 @@ fn ended(event: &Event, instance: &str) -> Option<(String, String)> {
     Some((how.to_owned(), clock(event.at)))
 }
 
-/// An EXEC that answered nil, and whose write to a watched key did it.
+/// An EXEC that answered nil because of this key, and whose write did it. Only while nothing was written after it.
 fn aborted_exec(events: &[Event], name: &Bytes) -> Option<String> {
-    let (at, exec, who) = events.iter().enumerate().rev().find_map(|(at, event)| match &event.what {
-        What::Command { args, reply: Reply::Nil | Reply::NilArray, client, .. } if is(args, "exec") => {
-            Some((at, event, *client))
-        }
+    let (exec, reply, who) = events.iter().rev().find_map(|event| match &event.what {
+        What::Command { args, reply, client, .. } if is(args, "exec") => Some((event, reply, *client)),
         _ => None,
     })?;
-    let writer = events[..at].iter().rev().find_map(|event| match &event.what {
-        What::Key { key, by: Some(by), .. } if key == name => command(events, *by).filter(|event| match &event.what {
-            What::Command { client, .. } => *client != who,
-            _ => false,
-        }),
-        _ => None,
-    })?;
-    let key = quote::word_of(name);
-    Some(format!("EXEC at {} did nothing: {} had changed the watched `{key}` before.", clock(exec.at), deed(writer)))
+    if !matches!(reply, Reply::Nil | Reply::NilArray) {
+        return None;
+    }
+    let broken =
+        events.iter().rev().filter(|event| event.sequence <= exec.sequence + 1).find_map(|event| match &event.what {
+            What::WatchBroken { client, key, by, .. } if *client == who => Some((key, *by)),
+            _ => None,
+        });
+    let (key, by) = broken.filter(|(key, _)| *key == name)?;
+    let key = quote::word_of(key);
+    let Some(writer) = by.and_then(|by| command(events, by)) else {
+        return Some(format!("EXEC at {} did nothing: the watched `{key}` had expired.", clock(exec.at)));
+    };
+    let own = matches!(&writer.what, What::Command { client, .. } if *client == who);
+    let after = if own { " Your own writes between WATCH and MULTI count too." } else { "" };
+    Some(format!(
+        "EXEC at {} did nothing: {} had changed the watched `{key}` before.{after} Read again, and try again.",
+        clock(exec.at),
+        deed(writer)
+    ))
 }
 
 fn is(args: &[Bytes], name: &str) -> bool {

@@ -9,7 +9,8 @@ impl Session {
         let progress = &self.progress[self.current];
         let events = &self.events[progress.first_event.min(self.events.len())..];
         let typed = &self.typed[progress.first_typed.min(self.typed.len())..];
-        View::live(&*self.backend, &self.lesson, events, typed, progress.began, &progress.answers)
+        let start = progress.start.as_ref().map(|start| &*start.backend);
+        View::live(&*self.backend, &self.lesson, events, typed, progress.began, &progress.answers, start)
     }
 
     /// Looks at every goal of the current exercise. Once all are met it is solved, and stays so.
@@ -85,7 +86,7 @@ impl Session {
     /// Has the learner typed anything since the exercise began?
     fn did_something(&self) -> bool {
         let asks_only = |text: &str| {
-            [":help", ":goals", ":hint", ":lesson", ":set", ":clear", ":why", ":twin", ":solve"]
+            [":help", ":goals", ":hint", ":lesson", ":set", ":clear", ":why", ":twin", ":solve", ":orders"]
                 .iter()
                 .any(|word| text.starts_with(word))
         };

@@ -6,11 +6,13 @@
 
 mod feedback;
 mod judge;
+mod orders;
 pub mod play;
 mod session;
 mod view;
 mod words;
 
+pub use orders::Compared;
 pub use session::Session;
 pub use view::View;
 pub use words::{line_of, lines_of};

@@ -1,5 +1,6 @@
 //! The session itself: lines go in, lines and effects come out, and what happened is kept for undo and for resuming.
 
+use super::orders::Compared;
 use super::{Effect, Entry, ExerciseState, GoalState, QuestionState, Response, Saved, play};
 use crate::base::Millis;
 use crate::check::{Answer, Mode, Typed};
@@ -25,6 +26,8 @@ pub struct Session {
     pub(super) current: usize,
     pub(super) moments: Vec<Moment>,
     pub(super) redone: Vec<Moment>,
+    /// Programs that `:orders` has run in every order.
+    pub(super) compared: Option<Compared>,
     /// The lesson's first moment; None where the machine cannot be copied.
     pristine: Option<Box<dyn Backend>>,
     pub(super) saved: Saved,
@@ -88,6 +91,7 @@ impl Session {
             current: 0,
             moments: Vec::new(),
             redone: Vec::new(),
+            compared: None,
             pristine,
             saved: Saved { lesson: lesson.id.clone(), hash: lesson.hash.clone(), entries: Vec::new() },
             judged_at: Millis::ZERO,
@@ -109,6 +113,7 @@ impl Session {
         self.events.clear();
         self.moments.clear();
         self.redone.clear();
+        self.compared = None;
         for terminal in &self.lesson.clone().world.terminals {
             let (opened, lines) = play::opened(&terminal.name, &terminal.opens, &self.lesson, &mut *self.backend);
             self.terminals.push(opened);
@@ -289,6 +294,11 @@ impl Session {
     /// Everything that happened in this lesson.
     pub fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// What `:orders` found last, and the order that is being played.
+    pub fn compared(&self) -> Option<&Compared> {
+        self.compared.as_ref()
     }
 
     /// A picture of the lab in sentences.

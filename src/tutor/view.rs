@@ -2,9 +2,10 @@
 
 use super::play;
 use crate::base::Millis;
-use crate::check::{Act, Answer, Attempt, Probe, Typed};
+use crate::check::{self, Act, Answer, Attempt, Probe, Typed};
 use crate::lesson::Lesson;
 use crate::port::Backend;
+use crate::race::{Orders, Program, Race};
 use crate::snapshot::{Event, World};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct View<'a> {
     typed: Cow<'a, [Typed]>,
     began: Millis,
     answers: Cow<'a, [(String, Answer)]>,
+    /// The exercise's first moment; a copy stands for itself.
+    start: Option<&'a dyn Backend>,
 }
 
 impl<'a> View<'a> {
@@ -33,6 +36,7 @@ impl<'a> View<'a> {
         typed: &'a [Typed],
         began: Millis,
         answers: &'a [(String, Answer)],
+        start: Option<&'a dyn Backend>,
     ) -> View<'a> {
         View {
             machine: Machine::Live(backend),
@@ -42,6 +46,7 @@ impl<'a> View<'a> {
             typed: Cow::Borrowed(typed),
             began,
             answers: Cow::Borrowed(answers),
+            start,
         }
     }
 
@@ -50,6 +55,22 @@ impl<'a> View<'a> {
             Machine::Live(backend) => *backend,
             Machine::Copy(backend) => &**backend,
         }
+    }
+}
+
+impl View<'_> {
+    /// The number of the last event before the exercise.
+    fn before(&self) -> u64 {
+        let last = || self.backend().events_since(0).last().map_or(0, |event| event.sequence);
+        self.events.first().map_or_else(last, |event| event.sequence - 1)
+    }
+
+    fn first_moment(&self) -> &dyn Backend {
+        self.start.unwrap_or(self.backend())
+    }
+
+    fn port_of(&self, instance: &str) -> u16 {
+        self.lesson.world.instances.iter().find(|each| each.name == instance).map_or(6379, |each| each.port)
     }
 }
 
@@ -83,6 +104,36 @@ impl Probe for View<'_> {
         found.map_or_else(|| format!("{instance}.conf"), |each| each.file.clone())
     }
 
+    fn races(&self) -> Vec<Race> {
+        self.backend().races_since(self.before())
+    }
+
+    fn typed_programs(&self) -> Vec<Program> {
+        let mut programs = self.backend().programs_since(self.before());
+        programs.retain(|program| program.name != play::LESSON);
+        programs
+    }
+
+    fn orders(&self, instance: &str, programs: &[Program]) -> Result<Orders, String> {
+        self.first_moment().orders(self.port_of(instance), programs)
+    }
+
+    fn play_order(&self, instance: &str, programs: &[Program], turns: &[u8]) -> Option<Attempt> {
+        let (run, after) = self.first_moment().play_order(self.port_of(instance), programs, turns).ok()?;
+        let view = View {
+            world: after.snapshot(),
+            events: Cow::Owned(after.events_since(0)),
+            machine: Machine::Copy(after),
+            lesson: self.lesson.clone(),
+            typed: Cow::Owned(Vec::new()),
+            began: self.began,
+            answers: Cow::Owned(self.answers.to_vec()),
+            start: None,
+        };
+        let printed = run.steps.iter().map(|step| step.reply.clone()).collect();
+        Some(Attempt { after: Box::new(view), printed, shown: check::race::shown(&run) })
+    }
+
     fn attempt(&self, acts: &[Act]) -> Option<Attempt> {
         let mut copy = self.backend().fork()?;
         let seen = self.events.last().map(|event| event.sequence);
@@ -98,6 +149,7 @@ impl Probe for View<'_> {
             typed: Cow::Owned(self.typed.to_vec()),
             began: self.began,
             answers: Cow::Owned(self.answers.to_vec()),
+            start: None,
         };
         Some(Attempt { after: Box::new(after), printed: played.printed, shown: played.shown })
     }

@@ -64,6 +64,10 @@ impl Session {
                 response.effects.push(Effect::Exercise(0));
                 return false;
             }
+            Word::Orders(asked) => {
+                said = self.orders(asked);
+                true
+            }
             Word::Terminal(name) => {
                 self.terminal(name, &mut said, response);
                 false
