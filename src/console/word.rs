@@ -101,8 +101,8 @@ pub const WORDS: &[Entry] = &[
     Entry { name: "time", syntax: "+SPAN", summary: "Let time pass at once: +30m, +1h30m, +10s, +500ms, +2d." },
     Entry {
         name: "orders",
-        syntax: "[FILE FILE [FILE] | typed | N | worst | next]",
-        summary: "Run two or three programs against each other in every order; play order N.",
+        syntax: "[FILE FILE | N | next]",
+        summary: "Run programs (or what was typed) in every order; play order N.",
     },
     Entry { name: "terminal", syntax: "[NAME]", summary: "Open a terminal, or go to it (by its letter, too)." },
     Entry { name: "show", syntax: "[PICTURE]", summary: "Show a picture of the lab: timeline, keys, disk and others." },
