@@ -3,8 +3,10 @@
 //! A picture is derived by looking: from a [`snapshot::World`](crate::snapshot::World), the events that led to it and the names
 //! of the terminals. Each file holds one picture, as data, and the words for it. How it looks is the screen's business.
 
+pub mod databases;
 pub mod keys;
 pub mod timeline;
+pub mod twin;
 
 use crate::snapshot::{Event, World};
 
@@ -14,6 +16,8 @@ pub enum Picture {
     Keys,
     Disk,
     Timeline,
+    Databases,
+    Twin,
     Sql,
 }
 
@@ -34,6 +38,18 @@ pub const PICTURES: &[Entry] = &[
         "timeline",
         "Timeline",
         "the commands of all terminals in order: what waits for EXEC, who watches what, whose write broke whose watch",
+    ),
+    entry(
+        Picture::Databases,
+        "databases",
+        "Databases",
+        "the numbered databases of each server, who stands in which, what they share; the ACL users",
+    ),
+    entry(
+        Picture::Twin,
+        "servers",
+        "Servers",
+        "the servers side by side: memory, settings that differ, what each has lost and why",
     ),
     entry(Picture::Sql, "tables", "Tables", "the tables of the SQL database"),
 ];
@@ -80,6 +96,8 @@ pub fn words(picture: Picture, look: &Look) -> Vec<String> {
         Picture::Keys => keys::words(look),
         Picture::Disk => keys::disk_words(look),
         Picture::Timeline => timeline::words(look),
+        Picture::Databases => databases::words(look),
+        Picture::Twin => twin::words(look),
         Picture::Sql => keys::table_words(look),
     }
 }

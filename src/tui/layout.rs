@@ -123,7 +123,9 @@ fn beside(model: &Model, areas: &mut Areas, body: Rect) {
     let (lesson, wall, right) = cut_columns(upper, share.min(LESSON_MAX));
     areas.lesson = Some(lesson);
     areas.walls.push(wall);
-    let two = body.height >= 34 && model.pictures().len() > 1;
+    // Beside terminals that take the width, a long picture has its place to itself.
+    let long = several && matches!(model.picture, Picture::Databases | Picture::Twin);
+    let two = body.height >= 34 && model.pictures().len() > 1 && !long;
     let pictures = if several {
         place_terminals(model, areas, lower);
         right

@@ -7,6 +7,7 @@
 pub mod keys;
 pub mod message;
 pub mod model;
+pub mod scene;
 pub mod update;
 
 mod changes;

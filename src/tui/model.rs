@@ -1,28 +1,23 @@
 //! Everything the screen is made from. `view` draws it, `update` changes it, nothing else does.
 //!
-//! A [`Scene`] is what the lab looks like at a moment, taken from the tutor's session by looking; the rest is what only a
+//! A [`Scene`](super::scene::Scene) is what the lab looks like at a moment, taken from the tutor's session by looking; the rest is what only a
 //! screen has: focus, scrolling, the line being typed, what lies over it. Nothing here depends on the size of the terminal
 //! except through `size`, so that a resize needs no other care.
 
 use super::editor::Editor;
 use super::input::Input;
+pub use super::scene::{Derived, Scene, TerminalState, Write};
 use super::theme::{Kind, Theme};
 use crate::base::{Bytes, Millis};
 use crate::console::Line;
-use crate::lesson::Lesson;
 pub use crate::picture::Picture;
-use crate::picture::{Look as PictureLook, timeline};
-use crate::snapshot::{self, Event, What};
-use crate::tutor::{ExerciseState, Session};
+use crate::snapshot;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 /// How many lines of a terminal are kept.
 pub const SCROLLBACK: usize = 5000;
 /// A line of a terminal longer than this many bytes is cut.
 pub const LINE_BYTES_SHOWN: usize = 16 * 1024;
-/// How many recent writes the disk picture shows.
-pub const WRITES_SHOWN: usize = 64;
 
 pub struct Model {
     /// Columns and rows.
@@ -56,92 +51,11 @@ pub struct Model {
     pub completing: Option<Completing>,
 }
 
-/// The lab at a moment.
-#[derive(Clone)]
-pub struct Scene {
-    pub lesson: Arc<Lesson>,
-    pub exercises: Vec<ExerciseState>,
-    pub current: usize,
-    pub done: bool,
-    pub world: snapshot::World,
-    pub terminals: Vec<TerminalState>,
-    /// The last changes of keys, oldest first.
-    pub writes: Vec<Write>,
-    pub timeline: timeline::Timeline,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct TerminalState {
-    pub name: String,
-    pub prompt: String,
-    pub busy: bool,
-}
-
-/// A change of a key.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Write {
-    pub sequence: u64,
-    pub at: Millis,
-    pub instance: String,
-    pub db: usize,
-    pub key: Bytes,
-    /// The keyspace event: `set`, `expired`.
-    pub event: String,
-    /// The command that did it, by its sequence number; None if time did.
-    pub by: Option<u64>,
-}
-
-impl Scene {
-    pub fn of(session: &Session) -> Scene {
-        let writes: Vec<Write> = session
-            .events()
-            .iter()
-            .rev()
-            .filter_map(write_of)
-            .take(WRITES_SHOWN)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .collect();
-        let (world, names) = (session.snapshot(), session.terminal_names());
-        let look = PictureLook { world: &world, events: session.events(), terminals: &names };
-        let timeline = timeline::of(&look);
-        Scene {
-            lesson: session.lesson().clone(),
-            exercises: session.exercises().to_vec(),
-            current: session.current(),
-            done: session.is_done(),
-            world,
-            terminals: session
-                .terminals()
-                .iter()
-                .map(|t| TerminalState { name: t.name().to_owned(), prompt: t.prompt(), busy: t.busy() })
-                .collect(),
-            writes,
-            timeline,
-        }
-    }
-
-    pub fn exercise(&self) -> Option<&ExerciseState> {
-        self.exercises.get(self.current)
-    }
-}
-
-fn write_of(event: &Event) -> Option<Write> {
-    let What::Key { db, key, event: name, by } = &event.what else { return None };
-    Some(Write {
-        sequence: event.sequence,
-        at: event.at,
-        instance: event.instance.clone(),
-        db: *db,
-        key: key.clone(),
-        event: name.clone(),
-        by: *by,
-    })
-}
-
 /// Which key of which server: instance, db, name.
 pub type KeyAt = (String, usize, Bytes);
+
+/// Lessons that teach one of these are about databases, or about who may do what in them.
+const ROOMS: &[&str] = &["SELECT", "MOVE", "SWAPDB", "FLUSHDB", "ACL"];
 
 /// What happened to a key at the last step.
 #[derive(Clone, Debug, PartialEq)]
@@ -327,7 +241,16 @@ impl Model {
                 i.disk.aof_enabled || i.disk.files.iter().any(|f| f.path == "dump.rdb" || f.path.ends_with("/dump.rdb"))
             });
         let mut pictures = Vec::new();
-        let several = self.scene.lesson.world.terminals.len() > 1;
+        let lesson = &self.scene.lesson;
+        let several = lesson.world.terminals.len() > 1;
+        let twins = lesson.world.instances.len() > 1;
+        let rooms = lesson.teaches.iter().any(|taught| ROOMS.contains(&taught.split(' ').next().unwrap_or("")));
+        if twins {
+            pictures.push(Picture::Twin);
+        }
+        if rooms {
+            pictures.push(Picture::Databases);
+        }
         if several {
             pictures.push(Picture::Timeline);
         }
@@ -343,6 +266,15 @@ impl Model {
         }
         if !several {
             pictures.push(Picture::Timeline);
+        }
+        let elsewhere = |instance: &snapshot::Instance| {
+            instance.dbs.iter().any(|db| db.index > 0) || instance.clients.iter().any(|client| client.db > 0)
+        };
+        if !twins && world.instances.len() > 1 {
+            pictures.push(Picture::Twin);
+        }
+        if !rooms && world.instances.iter().any(elsewhere) {
+            pictures.push(Picture::Databases);
         }
         // What was asked for by name is there as long as it is looked at.
         if !pictures.contains(&self.picture) {

@@ -42,7 +42,7 @@ pub fn run(desk: &mut Desk, options: &Options) -> io::Result<()> {
     let size = screen.size()?;
     let kind = options.theme.unwrap_or_else(theme_of_environment);
     let look = Look { size, kind, ascii: options.ascii || !speaks_unicode() };
-    let mut model = Model::new(look, Scene::of(desk.session()), screens(desk), lesson_rows(desk));
+    let mut model = Model::new(look, Scene::of(desk.session(), None), screens(desk), lesson_rows(desk));
     super::update::show_exercise(&mut model);
     let mut outside = Outside { desk, passed: Instant::now(), kept: Instant::now(), quit: false };
     let mut dirty = true;
@@ -141,7 +141,7 @@ impl Outside<'_> {
         let message = Message::Answered {
             lines: response.lines,
             effects: response.effects,
-            scene: Box::new(Scene::of(self.desk.session())),
+            scene: Box::new(Scene::of(self.desk.session(), Some(&model.scene))),
             screens: whole.then(|| screens(self.desk)),
         };
         self.tell(model, message, screen)?;
@@ -154,7 +154,7 @@ impl Outside<'_> {
     fn opened(&mut self, model: &mut Model, went: Result<(), String>, screen: &mut Screen) -> io::Result<()> {
         let message = match went {
             Ok(()) => Message::Opened {
-                scene: Box::new(Scene::of(self.desk.session())),
+                scene: Box::new(Scene::of(self.desk.session(), None)),
                 screens: screens(self.desk),
                 lessons: lesson_rows(self.desk),
             },
@@ -182,7 +182,7 @@ impl Outside<'_> {
             self.answer(model, response, screen)?;
             return Ok(true);
         }
-        let scene = Scene::of(self.desk.session());
+        let scene = Scene::of(self.desk.session(), Some(&model.scene));
         let old = &model.scene;
         let seen = scene.world.now.secs() != old.world.now.secs()
             || scene.world.instances != old.world.instances

@@ -175,7 +175,7 @@ pub fn scene() -> Scene {
         },
         terminals: vec![TerminalState { name: "alice".into(), prompt: "127.0.0.1:6379> ".into(), busy: false }],
         writes: Vec::new(),
-        timeline: Default::default(),
+        derived: Default::default(),
     }
 }
 
@@ -236,9 +236,10 @@ pub fn say(text: &str) -> Vec<Inline> {
 
 /// Two terminals: A watches and queues, B has written what A watches, and waits now.
 pub fn two() -> Scene {
-    use crate::picture::{Look, timeline};
+    use crate::picture::Look;
     use crate::resp::Reply;
     use crate::snapshot::{Event, What};
+    use crate::tui::model::Derived;
     let mut scene = later();
     let names = ["alice".to_owned(), "bob".to_owned()];
     scene.terminals = names
@@ -269,7 +270,7 @@ pub fn two() -> Scene {
     clients.push(Client { id: 4, terminal: Some("bob".into()), blocked: true, ..clients[0].clone() });
     clients[0].queued = Some(vec![vec!["SET".into(), "stock".into(), "4".into()]]);
     clients[0].watched = vec![(0, "stock".into())];
-    scene.timeline = timeline::of(&Look { world: &scene.world, events: &events, terminals: &names });
+    scene.derived = Derived::of(&Look { world: &scene.world, events: &events, terminals: &names }).into();
     scene
 }
 
@@ -280,4 +281,69 @@ pub fn model_of_two(size: (u16, u16)) -> Model {
     let alice = vec![line("127.0.0.1:6379(TX)> ", "SET stock 4"), Line::plain("QUEUED")];
     let bob = vec![line("127.0.0.1:6379> ", "BLPOP queue:mail 0")];
     Model::new(look, two(), vec![alice, bob], Vec::new())
+}
+
+/// Two servers, cache and sessions, after a power cut; three databases; two terminals that stand in different ones; a user.
+pub fn shop() -> Scene {
+    use crate::picture::Look;
+    use crate::snapshot::{Event, User, What};
+    use crate::tui::model::Derived;
+    let mut scene = two();
+    let mut cache = scene.world.instances[0].clone();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    cache.name = "cache".into();
+    cache.dbs = vec![Db { index: 0, keys: vec![key("cache:9", Value::String("page".into()), None)], size: 1 }];
+    cache.clients.clear();
+    (cache.port, cache.evicted_keys) = (6380, 12);
+    cache.used_memory_bytes = 1_900_000;
+    cache.disk = Disk::default();
+    cache.config = vec![
+        pair("appendonly", "no"),
+        pair("databases", "16"),
+        pair("dir", "/home/lab/cache"),
+        pair("maxmemory", "2000000"),
+        pair("maxmemory-policy", "allkeys-lru"),
+        pair("requirepass", ""),
+    ];
+    let redis = &mut scene.world.instances[0];
+    redis.config = vec![
+        pair("appendonly", "yes"),
+        pair("databases", "16"),
+        pair("dir", "/home/lab"),
+        pair("maxmemory", "0"),
+        pair("maxmemory-policy", "noeviction"),
+        pair("requirepass", "geheim"),
+    ];
+    redis.dbs.push(Db { index: 3, keys: vec![key("cart:7", Value::String("tea".into()), Some(60))], size: 1 });
+    redis.clients[1].db = 2;
+    redis.clients[0].db = 3;
+    let user = |name: &str, nopass, rules: &str| User { name: name.into(), on: true, nopass, rules: rules.into() };
+    redis.users = vec![
+        user("default", true, "user default on nopass sanitize-payload ~* &* +@all"),
+        user("shop", false, "user shop on sanitize-payload #5e88 ~cart:* resetchannels -@all +get +set"),
+    ];
+    scene.world.instances.push(cache);
+    let mut events: Vec<Event> = Vec::new();
+    let mut happen = |instance: &str, what| {
+        let sequence = events.len() as u64 + 1;
+        events.push(Event { sequence, at: MORNING, instance: instance.into(), what });
+    };
+    let change = |key: &str, event: &str| What::Key { db: 0, key: key.into(), event: event.into(), by: None };
+    for name in ["session:a1", "cart:42"] {
+        happen("redis", change(name, "set"));
+    }
+    for n in 1..=9 {
+        happen("cache", change(&format!("cache:{n}"), "set"));
+    }
+    for n in 1..=5 {
+        happen("cache", change(&format!("cache:{n}"), "evicted"));
+    }
+    happen("", What::PowerCut);
+    for (name, pid) in [("redis", 101), ("cache", 102)] {
+        happen(name, What::Process { pid, state: State::Crashed, how: "power cut".into() });
+        happen(name, What::Process { pid, state: State::Running, how: "started".into() });
+    }
+    let names = ["alice".to_owned(), "bob".to_owned()];
+    scene.derived = Derived::of(&Look { world: &scene.world, events: &events, terminals: &names }).into();
+    scene
 }

@@ -1,10 +1,10 @@
 //! Golden frames. A change is looked at, then taken with `INSTA_UPDATE=always cargo test --lib tui`.
 
-use super::fixture::{later, model, model_of_two, say, typed};
+use super::fixture::{later, model, model_of_two, say, shop, typed};
 use crate::console::{Class, Line};
 use crate::tui::keys::{Code, Key};
 use crate::tui::message::Message;
-use crate::tui::model::{Model, Picture};
+use crate::tui::model::{Focus, Model, Picture};
 use crate::tui::theme::{Kind, Theme};
 use crate::tui::{update, view};
 use crate::tutor::{Feedback, Tone};
@@ -109,6 +109,31 @@ fn two_terminals_stand_beside_each_other_with_their_letters_and_a_timeline() {
     mono.theme = Theme::new(Kind::Mono, true);
     assert!(text(&mono).is_ascii());
     insta::assert_snapshot!("two_120x40_ascii", text(&mono));
+}
+
+/// The picture alone, at three sizes, and without colour or symbols.
+fn picture_frames(name: &str, scene: &crate::tui::model::Scene, picture: Picture) {
+    for size in [(80, 24), (120, 40), (40, 10)] {
+        let mut model = model_of_two(size);
+        model.scene = scene.clone();
+        (model.picture, model.picture_up, model.focus) = (picture, true, Focus::Picture);
+        insta::assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), text(&model));
+        model.theme = Theme::new(Kind::Mono, true);
+        assert!(text(&model).is_ascii(), "{}", text(&model));
+    }
+}
+
+#[test]
+fn databases_show_who_stands_where_and_what_all_share() {
+    picture_frames("databases", &shop(), Picture::Databases);
+}
+
+#[test]
+fn servers_side_by_side_show_what_differs_and_what_each_lost() {
+    picture_frames("servers", &shop(), Picture::Twin);
+    let mut model = model_of_two((120, 40));
+    model.scene = shop();
+    assert!(!text(&model).contains("geheim"), "a password is never shown");
 }
 
 #[test]

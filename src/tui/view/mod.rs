@@ -3,6 +3,7 @@
 //! Panes have no boxes, only a rule with their title: at 80x24 every row and column counts, and calm reads better. The pane that
 //! has the focus says so by a mark before its title, bold, and by the cursor.
 
+mod databases;
 mod disk;
 mod editor;
 mod keyspace;
@@ -11,6 +12,7 @@ mod overlay;
 mod strip;
 mod terminal;
 mod timeline;
+mod twin;
 
 use super::keys::{self, Action};
 use super::layout::{Areas, SMALLEST, areas};
@@ -146,14 +148,23 @@ fn titled(model: &Model, frame: &mut Frame, area: Rect, focused: bool, title: Ve
     Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }
 }
 
-/// Titles that share a place: the one that is shown is bold, the others can be reached with F7.
-fn tabs(model: &Model, shown: Option<Picture>, with_lesson: bool) -> Vec<Span<'static>> {
+/// Titles that share a place: the one that is shown is bold, the others can be reached with F7. Where they are too many for
+/// `columns`, the one that is shown and how many there are.
+fn tabs(model: &Model, shown: Option<Picture>, with_lesson: bool, columns: u16) -> Vec<Span<'static>> {
     let theme = &model.theme;
     let mut names: Vec<(&str, bool)> = Vec::new();
     if with_lesson {
         names.push(("Lesson", shown.is_none()));
     }
     names.extend(model.pictures().into_iter().map(|picture| (picture.title(), shown == Some(picture))));
+    let wide: usize = names.iter().map(|(name, _)| width(name) + 3).sum();
+    if wide + 3 > usize::from(columns) {
+        let at = names.iter().position(|(_, on)| *on).unwrap_or(0);
+        return vec![
+            Span::styled(names[at].0.to_owned(), theme.style(Role::Strong)),
+            Span::styled(format!(" {} of {}", at + 1, names.len()), theme.style(Role::Dim)),
+        ];
+    }
     let mut spans = Vec::new();
     for (i, (name, on)) in names.into_iter().enumerate() {
         if i > 0 {
@@ -175,8 +186,11 @@ fn lesson(model: &Model, frame: &mut Frame, area: Rect, areas: &Areas) {
         (true, false) => "end; PgUp goes back".to_owned(),
         (false, false) => String::new(),
     };
-    let title =
-        if areas.tabs { tabs(model, None, true) } else { vec![Span::styled("Lesson", theme.style(Role::Strong))] };
+    let title = if areas.tabs {
+        tabs(model, None, true, area.width)
+    } else {
+        vec![Span::styled("Lesson", theme.style(Role::Strong))]
+    };
     let inner = titled(model, frame, area, model.focus == Focus::Lesson, title, &notes);
     for (y, row) in (inner.top()..inner.bottom()).zip(rows.into_iter().skip(top)) {
         put(frame, inner.x + 1, y, inner.width.saturating_sub(1), row.line);
@@ -189,7 +203,7 @@ fn picture(model: &Model, picture: Picture, frame: &mut Frame, area: Rect, areas
     let title = if second {
         vec![Span::styled(picture.title(), model.theme.style(Role::Strong))]
     } else {
-        tabs(model, Some(picture), areas.tabs)
+        tabs(model, Some(picture), areas.tabs, area.width)
     };
     let notes = match picture {
         Picture::Keys => keyspace::notes(model),
@@ -204,6 +218,8 @@ fn picture(model: &Model, picture: Picture, frame: &mut Frame, area: Rect, areas
         Picture::Keys => keyspace::lines(model, columns),
         Picture::Disk => disk::lines(model, columns),
         Picture::Timeline => timeline::lines(model, columns),
+        Picture::Databases => databases::lines(model, columns),
+        Picture::Twin => twin::lines(model, columns),
         Picture::Sql => others::tables(model, columns),
     };
     let room = rows.max(1);

@@ -99,7 +99,7 @@ fn strip(model: &Model, index: usize, title: &mut Vec<Span<'static>>, columns: u
 
 /// In words for the title: what its connection is in, where there is more to say than the prompt does.
 fn stands(model: &Model, index: usize) -> String {
-    let Some(stand) = model.scene.timeline.stands.iter().find(|stand| stand.lane == index) else {
+    let Some(stand) = model.scene.derived.timeline.stands.iter().find(|stand| stand.lane == index) else {
         return String::new();
     };
     let queued = stand.queued.as_ref().map(|queue| format!("{} queued", queue.len()));

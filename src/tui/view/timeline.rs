@@ -16,8 +16,8 @@ const LANES_MAX: usize = 8;
 
 /// `2 wait for EXEC`, for the pane's title.
 pub fn notes(model: &Model) -> String {
-    let waiting: usize = model.scene.timeline.stands.iter().flat_map(|stand| &stand.queued).map(Vec::len).sum();
-    let blocked = model.scene.timeline.stands.iter().filter(|stand| stand.blocked).count();
+    let waiting: usize = model.scene.derived.timeline.stands.iter().flat_map(|stand| &stand.queued).map(Vec::len).sum();
+    let blocked = model.scene.derived.timeline.stands.iter().filter(|stand| stand.blocked).count();
     match (waiting, blocked) {
         (0, 0) => String::new(),
         (0, 1) => "1 terminal waits".to_owned(),
@@ -28,7 +28,7 @@ pub fn notes(model: &Model) -> String {
 }
 
 pub fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
-    let (theme, timeline) = (&model.theme, &model.scene.timeline);
+    let (theme, timeline) = (&model.theme, &model.scene.derived.timeline);
     let mut lines = steps(model, timeline, columns);
     if lines.is_empty() {
         lines.push(Line::styled("Nothing has been done yet.", theme.style(Role::Dim)));

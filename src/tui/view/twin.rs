@@ -1,0 +1,168 @@
+//! Servers side by side: a column each, a row for each thing to compare.
+
+use super::super::model::Model;
+use super::super::text::{clean, fit};
+use super::super::theme::Role;
+use super::keyspace::state;
+use crate::losses::Why;
+use crate::picture::databases::size;
+use crate::picture::twin::Side;
+use crate::snapshot::State;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+pub fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
+    let theme = &model.theme;
+    let twin = &model.scene.derived.twin;
+    if twin.sides.is_empty() {
+        return vec![Line::styled("No server here.", theme.style(Role::Dim))];
+    }
+    let label = if columns >= 60 { 18 } else { 12 };
+    let wide = columns.saturating_sub(label) / twin.sides.len();
+    let table = Table { model, label, wide };
+    let each = |of: &dyn Fn(&Side) -> (String, Role)| -> Vec<(String, Style)> {
+        twin.sides.iter().map(|side| of(side)).map(|(text, role)| (text, theme.style(role))).collect()
+    };
+    let running = |side: &Side| side.state == State::Running;
+    let told = |side: &Side, text: String| if running(side) { (text, Role::Text) } else { (String::new(), Role::Dim) };
+    let mut lines = vec![table.row(
+        "",
+        each(&|side| match running(side) {
+            true => (format!("{} :{}", clean(&side.instance), side.port), Role::Strong),
+            false => (format!("{} {}", clean(&side.instance), state(side.state)), Role::Bad),
+        }),
+    )];
+    if twin.sides.iter().any(|side| side.maxmemory_bytes > 0) {
+        lines.push(table.bars(&twin.sides));
+    }
+    lines.push(table.row("memory", each(&|side| told(side, memory(side)))));
+    lines.push(table.row("keys", each(&counts)));
+    lines.push(table.row("on disk", each(&|side| told(side, side.keeps.clone()))));
+    lines.extend(losses(&table, &twin.sides));
+    if twin.sides.len() > 1 && !twin.differs.is_empty() {
+        lines.push(Line::styled("settings that differ", theme.style(Role::Dim)));
+        lines.extend(twin.differs.iter().map(|(name, values)| {
+            table.row(name, values.iter().map(|value| (clean(value), theme.style(Role::Text))).collect())
+        }));
+    }
+    lines
+}
+
+fn memory(side: &Side) -> String {
+    match side.maxmemory_bytes {
+        0 => format!("{}, no limit", size(side.used_memory_bytes)),
+        max => format!("{} of {}", size(side.used_memory_bytes), size(max)),
+    }
+}
+
+/// `4, evicted 12, expired 3`.
+fn counts(side: &Side) -> (String, Role) {
+    if side.state != State::Running {
+        return (String::new(), Role::Dim);
+    }
+    let mut text = side.keys.to_string();
+    for (word, count) in [("evicted", side.evicted), ("expired", side.expired)] {
+        if count > 0 {
+            text.push_str(&format!(", {word} {count}"));
+        }
+    }
+    (text, if side.evicted > 0 { Role::Warn } else { Role::Text })
+}
+
+/// What was written, what is there, and each way in which some of it was lost.
+fn losses(table: &Table, sides: &[Side]) -> Vec<Line<'static>> {
+    let theme = &table.model.theme;
+    if sides.iter().all(|side| side.account.written() == 0) {
+        return Vec::new();
+    }
+    let mut lines = vec![Line::styled("of the keys written by clients", theme.style(Role::Dim))];
+    let there = |side: &Side| {
+        let doubt: usize = side.account.groups.iter().map(|group| group.in_doubt).sum();
+        let text = match doubt {
+            0 => format!("{} of {}", side.account.there(), side.account.written()),
+            _ => format!("{doubt} in doubt: down"),
+        };
+        (text, theme.style(if doubt > 0 { Role::Warn } else { Role::Text }))
+    };
+    lines.push(table.row("there", sides.iter().map(there).collect()));
+    for why in Why::ALL {
+        let counts: Vec<usize> = sides.iter().map(|side| side.account.lost(why)).collect();
+        if counts.iter().any(|count| *count > 0) {
+            let accident = !matches!(why, Why::Deleted | Why::Expired | Why::Flushed);
+            let role = if accident { Role::Bad } else { Role::Text };
+            let cells = counts.iter().map(|n| match n {
+                0 => (theme.symbols.dot.to_owned(), theme.style(Role::Dim)),
+                n => (n.to_string(), theme.style(role)),
+            });
+            lines.push(table.row(short(why), cells.collect()));
+        }
+    }
+    // By prefix, where there is more than one: it is sessions that must not be lost.
+    let mut prefixes: Vec<&str> =
+        sides.iter().flat_map(|side| side.account.groups.iter().map(|group| group.prefix.as_str())).collect();
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    for prefix in prefixes.iter().filter(|_| prefixes.len() > 1).take(6) {
+        let cells = sides.iter().map(|side| {
+            let group = side.account.groups.iter().find(|group| group.prefix == **prefix);
+            let lost = group.is_some_and(|group| group.there < group.written);
+            let text =
+                group.map_or(theme.symbols.dot.to_owned(), |group| format!("{} of {}", group.there, group.written));
+            (text, theme.style(if lost { Role::Warn } else { Role::Text }))
+        });
+        lines.push(table.row(&format!("  {}", clean(prefix)), cells.collect()));
+    }
+    lines
+}
+
+/// As the label of a row.
+fn short(why: Why) -> &'static str {
+    match why {
+        Why::Killed => "lost: kill -9",
+        Why::PowerCut => "lost: power",
+        Why::Ended => "not saved",
+        other => other.words(),
+    }
+}
+
+struct Table<'a> {
+    model: &'a Model,
+    label: usize,
+    wide: usize,
+}
+
+impl Table<'_> {
+    fn row(&self, label: &str, cells: Vec<(String, Style)>) -> Line<'static> {
+        let theme = &self.model.theme;
+        let mut spans = vec![Span::styled(
+            fit(label, self.label.saturating_sub(1), theme.symbols.cut) + " ",
+            theme.style(Role::Dim),
+        )];
+        for (text, style) in cells {
+            spans.push(Span::styled(fit(&text, self.wide.saturating_sub(1), theme.symbols.cut) + " ", style));
+        }
+        Line::from(spans)
+    }
+
+    /// How full the memory is, for servers that have a limit.
+    fn bars(&self, sides: &[Side]) -> Line<'static> {
+        let theme = &self.model.theme;
+        let mut spans = vec![Span::raw(" ".repeat(self.label))];
+        let bar = self.wide.saturating_sub(2).min(24);
+        for side in sides {
+            let (text, style) = match side.maxmemory_bytes {
+                _ if side.state != State::Running => (String::new(), Style::default()),
+                0 => (String::new(), Style::default()),
+                max => {
+                    let full = ((u128::from(side.used_memory_bytes) * bar as u128).div_ceil(u128::from(max)) as usize)
+                        .min(bar);
+                    let low = side.used_memory_bytes * 10 >= max * 9;
+                    let text = theme.symbols.full.repeat(full) + &theme.symbols.empty.repeat(bar - full);
+                    (text, theme.style(if low { Role::BarLow } else { Role::Bar }))
+                }
+            };
+            spans.push(Span::styled(fit(&text, self.wide, " "), style));
+        }
+        Line::from(spans)
+    }
+}
