@@ -85,6 +85,8 @@ pub struct Client {
     pub no_evict: bool,
     pub no_touch: bool,
     pub readonly: bool,
+    /// The next command follows an ASK redirection.
+    pub asking: bool,
     /// Ends after its next reply.
     pub closing: bool,
 }
@@ -123,6 +125,7 @@ impl Client {
             no_evict: false,
             no_touch: false,
             readonly: false,
+            asking: false,
             closing: false,
         }
     }
@@ -253,6 +256,7 @@ impl Instance {
         client.name = Bytes::new();
         client.reply_mode = ReplyMode::On;
         client.readonly = false;
+        client.asking = false;
         client.no_evict = false;
         client.no_touch = false;
     }

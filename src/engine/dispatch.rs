@@ -3,6 +3,7 @@
 use super::acl::log::Context;
 use super::call::{Call, Propagate};
 use super::client::{Client, ClientId, ReplyMode, Watched};
+use super::cluster::redirect::is_redirection;
 use super::command::{self, Command, Flags, Group, Outcome};
 use super::commands::{self, Entry};
 use super::refusal::{self, Refusal};
@@ -31,6 +32,7 @@ impl Instance {
         let mark = self.propagated.len();
         let reply = self.answer(env, id, args, out);
         self.wrap_unit(mark, args);
+        self.forget_asking(id);
         let pushed = self.pushes_to(id, out);
         self.say(id, reply, out);
         out.extend(pushed);
@@ -40,6 +42,17 @@ impl Instance {
         }
         self.flush_invalidations(out);
         self.current = None;
+    }
+
+    /// ASKING counts for the next command only, which may be a whole transaction.
+    fn forget_asking(&mut self, id: ClientId) {
+        if self.cluster.is_some()
+            && let Some(client) = self.clients.get_mut(&id).filter(|client| client.asking)
+            && client.transaction.is_none()
+            && client.last_command.is_none_or(|command| command.name != "ASKING")
+        {
+            client.asking = false;
+        }
     }
 
     /// Takes out what the command pushed to its own client: that comes behind the reply (a PUBLISH to oneself in EXEC).
@@ -63,7 +76,7 @@ impl Instance {
             self.stats.commands[entry.index].rejected += 1;
             return self.reject(id, Some(entry.command), refusal);
         }
-        if self.pause.is_some() && self.is_held_back(id, entry.command, args) {
+        if (self.pause.is_some() || self.failover_pause.is_some()) && self.is_held_back(id, entry.command, args) {
             let client = self.clients.get_mut(&id).expect("checked by request");
             client.postponed = true;
             client.waiting.push_front(args.to_vec());
@@ -151,6 +164,7 @@ impl Instance {
         }
         let context = if client.transaction.is_some() { Context::Multi } else { Context::TopLevel };
         self.permit(id, entry, args, context).map_err(|denied| self.noperm(id, denied, entry, args))?;
+        self.check_slots(id, command, args)?;
         // Room is made for every command, reads too; only those that need memory are refused where none can be had.
         let room = self.make_room(env.now, env.rng, out);
         if self.trackers.clients > 0 {
@@ -179,7 +193,7 @@ impl Instance {
     }
 
     /// As which command this one is to be judged: scripts say themselves what they may do.
-    fn flags_of(&self, command: &Command, args: &[Bytes]) -> Flags {
+    pub(super) fn flags_of(&self, command: &Command, args: &[Bytes]) -> Flags {
         match command.group {
             Group::Scripting => commands::scripting::flags_of(&self.scripting, command, args),
             _ => command.flags,
@@ -197,20 +211,28 @@ impl Instance {
 
     /// Whether CLIENT PAUSE lets this command wait.
     fn is_held_back(&self, id: ClientId, command: &Command, args: &[Bytes]) -> bool {
-        let Some(pause) = self.pause.filter(|pause| pause.until > self.now) else { return false };
+        let pause = self.pause.filter(|pause| pause.until > self.now);
+        let handover = self.failover_pause.is_some_and(|until| until > self.now);
+        if pause.is_none() && !handover {
+            return false;
+        }
         let mut flags = self.flags_of(command, args);
         if command.name == "EXEC"
             && let Some(transaction) = &self.clients[&id].transaction
         {
             flags = flags.with(transaction.flags);
         }
-        pause.all || flags.any(command::WRITE.with(command::MAY_REPLICATE))
+        pause.is_some_and(|pause| pause.all) || flags.any(command::WRITE.with(command::MAY_REPLICATE))
     }
 
     /// A refusal before the command ran: it also breaks a transaction that is being queued.
     fn reject(&mut self, id: ClientId, command: Option<&Command>, refusal: Refusal) -> Reply {
         let refusal = if command.is_some_and(|command| command.name == "EXEC") {
             self.discard(id);
+            if is_redirection(&refusal) {
+                self.count_error(&refusal.0);
+                return refusal.into();
+            }
             let why = refusal.0.strip_prefix("ERR ").unwrap_or(&refusal.0);
             Refusal::from(format!("EXECABORT Transaction discarded because of: {why}"))
         } else {
@@ -373,6 +395,10 @@ impl Instance {
     fn after_step(&mut self, env: &mut Env, out: &mut Outbox) {
         if self.pause.is_some_and(|pause| pause.until <= env.now) {
             self.pause = None;
+            self.resume_postponed();
+        }
+        if self.failover_pause.is_some_and(|until| until <= env.now) {
+            self.failover_pause = None;
             self.resume_postponed();
         }
         while self.serve_waiting(env, out) {}
@@ -543,6 +569,7 @@ impl Instance {
             self.expire_cycle(env.now, out);
         }
         self.flush_invalidations(out);
+        self.cluster_turn(env, out, |turn| turn.cron());
         self.after_step(env, out);
         self.tick_persistence(env, out);
     }

@@ -15,6 +15,8 @@ impl Instance {
             names.filter_map(|name| db.slot(name)?.expires_at()).map(|at| at + Millis(1))
         });
         let paused = self.pause.map(|pause| pause.until);
-        blocked.chain(expiring).chain(paused).chain(self.next_persistence()).min()
+        let paused = paused.into_iter().chain(self.failover_pause);
+        let cluster = self.cluster.as_ref().map(|cluster| cluster.cron_at);
+        blocked.chain(expiring).chain(paused).chain(cluster).chain(self.next_persistence()).min()
     }
 }

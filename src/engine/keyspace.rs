@@ -1,5 +1,6 @@
 //! One numbered database: keys, their values, their expiry.
 
+use super::cluster::keys::SlotKeys;
 use super::dict::{Dict, HashSeed};
 use super::memory;
 use super::value::Value;
@@ -38,11 +39,13 @@ pub struct Db {
     pub expire_cursor: usize,
     /// The sum of `measured` while it is kept up to date.
     tracked: Option<u64>,
+    /// Which keys a hash slot has: kept in cluster mode only.
+    slot_keys: Option<Box<SlotKeys>>,
 }
 
 impl Db {
     pub fn new(seed: HashSeed) -> Db {
-        Db { slots: Dict::new(seed), volatile: Dict::new(seed), expire_cursor: 0, tracked: None }
+        Db { slots: Dict::new(seed), volatile: Dict::new(seed), expire_cursor: 0, tracked: None, slot_keys: None }
     }
 
     /// As DBSIZE counts: expired keys that nobody has found yet are among them.
@@ -87,6 +90,9 @@ impl Db {
             self.at_mut(position).access = access;
             return Some(self.replace(position, value, keep_ttl));
         }
+        if let Some(index) = &mut self.slot_keys {
+            index.add(key);
+        }
         self.slots.insert(key.clone(), Slot { value, expires_at: 0, access, measured: 0 });
         None
     }
@@ -103,6 +109,9 @@ impl Db {
 
     pub fn remove(&mut self, key: &[u8]) -> Option<Slot> {
         let mut slot = self.slots.remove(key)?;
+        if let Some(index) = &mut self.slot_keys {
+            index.remove(key);
+        }
         if let Some(sum) = &mut self.tracked {
             *sum -= u64::from(std::mem::take(&mut slot.measured));
         }
@@ -131,6 +140,31 @@ impl Db {
         self.slots.clear();
         self.volatile.clear();
         self.tracked = self.tracked.map(|_| 0);
+        if let Some(index) = &mut self.slot_keys {
+            index.clear();
+        }
+    }
+
+    /// Keeps from now on which keys each hash slot has. O(keys).
+    pub fn index_slots(&mut self) {
+        let mut index = SlotKeys::default();
+        self.slots.iter().for_each(|(key, _)| index.add(key));
+        self.slot_keys = Some(Box::new(index));
+    }
+
+    /// Keys of a hash slot; 0 outside of cluster mode.
+    pub fn keys_in_slot(&self, slot: u16) -> usize {
+        self.slot_keys.as_ref().map_or(0, |index| index.count(slot))
+    }
+
+    /// The newest first; none outside of cluster mode.
+    pub fn keys_of_slot(&self, slot: u16) -> impl Iterator<Item = &Bytes> {
+        self.slot_keys.iter().flat_map(move |index| index.of(slot))
+    }
+
+    /// Hash slots that have a key; none outside of cluster mode.
+    pub fn slots_with_keys(&self) -> Vec<u16> {
+        self.slot_keys.as_ref().map_or_else(Vec::new, |index| index.slots())
     }
 
     /// Keeps the memory that the keys take up to date from now on.

@@ -10,6 +10,7 @@ pub mod acl;
 pub mod blocked;
 pub mod call;
 pub mod client;
+pub mod cluster;
 pub mod command;
 pub mod commands;
 pub mod config;
@@ -44,6 +45,7 @@ use blocked::Waiting;
 pub use call::Call;
 use client::Client;
 pub use client::ClientId;
+use cluster::Cluster;
 pub use command::Command;
 use config::Config;
 use dict::HashSeed;
@@ -174,6 +176,10 @@ pub struct Instance {
     pub persist: Persistence,
     pub replication: Replication,
     pub links: Links,
+    /// None: cluster mode is off.
+    pub cluster: Option<Box<Cluster>>,
+    /// A manual failover holds back writes of clients until then.
+    pub failover_pause: Option<Millis>,
     pub now: Millis,
 }
 
@@ -215,6 +221,8 @@ impl Instance {
             persist: Persistence::new(now),
             replication: Replication::new(rng),
             links: Links::default(),
+            cluster: None,
+            failover_pause: None,
             now,
         }
     }
@@ -231,6 +239,7 @@ impl Instance {
             }
             Input::Tick => self.tick(env, out),
         }
+        self.end_cluster_step(env, out);
         self.tell_broken_watches(out);
     }
 
@@ -240,7 +249,7 @@ impl Instance {
     }
 
     /// Hands what a link brings to the part of the instance that it belongs to.
-    fn link_input(&mut self, _env: &mut Env, input: Input, _out: &mut Outbox) {
+    fn link_input(&mut self, env: &mut Env, input: Input, out: &mut Outbox) {
         let (Input::LinkUp(link) | Input::LinkCameIn(link, _) | Input::LinkBytes(link, _) | Input::LinkDown(link)) =
             input
         else {
@@ -255,13 +264,14 @@ impl Instance {
             self.links.ended(link);
         }
         match owner {
-            Owner::Replication | Owner::Bus | Owner::Migrate => {}
+            Owner::Bus => self.bus_input(env, input, out),
+            Owner::Replication | Owner::Migrate => {}
         }
     }
 
     /// Whether this instance removes expired keys itself (a replica waits for its primary's DEL); not during a pause.
     pub fn expires_keys(&self) -> bool {
-        self.pause.is_none() && !self.persist.loading
+        self.pause.is_none() && self.failover_pause.is_none() && !self.persist.loading
     }
 
     /// What `Slot::access` of a new key is.

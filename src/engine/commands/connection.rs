@@ -189,6 +189,9 @@ fn select(call: &mut Call) -> Outcome {
     if i32::try_from(index).is_err() {
         return Err(Refusal::new("ERR value is out of range, value must between -2147483648 and 2147483647"));
     }
+    if call.server.cluster.is_some() && index != 0 {
+        return Err(Refusal::new("ERR SELECT is not allowed in cluster mode"));
+    }
     let index = usize::try_from(index).ok().filter(|index| *index < call.server.dbs.len()).ok_or(refusal::DB_INDEX)?;
     call.me_mut().db = index;
     Ok(Reply::OK)

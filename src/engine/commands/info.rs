@@ -98,7 +98,7 @@ fn server(call: &mut Call, text: &mut String) {
             ("redis_git_sha1", &"00000000"),
             ("redis_git_dirty", &0),
             ("redis_build_id", &"0000000000000000"),
-            ("redis_mode", &"standalone"),
+            ("redis_mode", &if server.cluster.is_some() { "cluster" } else { "standalone" }),
             ("os", &"Linux 6.1.0 x86_64"),
             ("arch_bits", &64),
             ("monotonic_clock", &"POSIX clock_gettime"),
@@ -132,7 +132,7 @@ fn clients(call: &mut Call, text: &mut String) {
         text,
         [
             ("connected_clients", &server.clients.len()),
-            ("cluster_connections", &0),
+            ("cluster_connections", &server.cluster.as_ref().map_or(0, |cluster| (cluster.count() - 1) * 2)),
             ("maxclients", &server.config.maxclients),
             ("client_recent_max_input_buffer", &20480),
             ("client_recent_max_output_buffer", &0),

@@ -277,6 +277,9 @@ const SAME_OBJECT: Refusal = Refusal::new("ERR source and destination objects ar
 
 fn move_key(call: &mut Call) -> Outcome {
     let key = &call.args[1];
+    if call.server.cluster.is_some() {
+        return Err(Refusal::new("ERR MOVE is not allowed in cluster mode"));
+    }
     let to = database(call, 2)?;
     if to == call.db {
         return Err(SAME_OBJECT);
@@ -309,6 +312,9 @@ fn copy(call: &mut Call) -> Outcome {
             return Err(refusal::SYNTAX);
         }
         at += 1;
+    }
+    if call.server.cluster.is_some() && (call.db != 0 || db != 0) {
+        return Err(Refusal::new("ERR Copying to another database is not allowed in cluster mode"));
     }
     if db == call.db && from == to {
         return Err(SAME_OBJECT);

@@ -21,6 +21,7 @@ pub mod string;
 pub mod zset;
 
 pub mod client;
+pub mod cluster;
 pub mod connection;
 pub mod pubsub;
 pub mod scripting;
@@ -64,6 +65,7 @@ pub const FAMILIES: &[&[Command]] = &[
     pubsub::COMMANDS,
     scripting::EVAL,
     scripting::SCRIPT,
+    cluster::COMMANDS,
     config::COMMANDS,
     persistence::COMMANDS,
     server::COMMANDS,

@@ -3,7 +3,6 @@
 //! A subscription is answered once per channel, as a push. Nothing is stored: who comes later has missed it.
 
 use crate::base::{Bytes, glob};
-use crate::engine::Call;
 use crate::engine::call::Propagate;
 use crate::engine::client::{Client, ClientId};
 use crate::engine::command::{
@@ -12,6 +11,7 @@ use crate::engine::command::{
 use crate::engine::commands;
 use crate::engine::pubsub::Kind;
 use crate::engine::refusal::Refusal;
+use crate::engine::{Call, Env};
 use crate::resp::Reply;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -243,13 +243,22 @@ fn sunsubscribe(call: &mut Call) -> Outcome {
 fn publish(call: &mut Call) -> Outcome {
     call.propagate = Propagate::Nothing;
     let receivers = call.server.pubsub.publish(&call.args[1], &call.args[2], call.out);
+    carry(call, false);
     Ok(Reply::from(receivers))
 }
 
 fn spublish(call: &mut Call) -> Outcome {
     call.propagate = Propagate::Nothing;
     let receivers = call.server.pubsub.publish_sharded(&call.args[1], &call.args[2], call.out);
+    carry(call, true);
     Ok(Reply::from(receivers))
+}
+
+/// In a cluster messages also go to the other nodes, over the bus; those of shard channels within the shard.
+fn carry(call: &mut Call, sharded: bool) {
+    let (channel, message) = (&call.args[1], &call.args[2]);
+    let mut env = Env { now: call.now, rng: call.rng, disk: call.disk };
+    call.server.cluster_turn(&mut env, call.out, |turn| turn.publish(sharded, channel, message));
 }
 
 fn matching(listeners: &BTreeMap<Bytes, Vec<ClientId>>, pattern: Option<&Bytes>) -> Reply {

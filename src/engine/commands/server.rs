@@ -148,6 +148,9 @@ fn flushall(call: &mut Call) -> Outcome {
 }
 
 fn swapdb(call: &mut Call) -> Outcome {
+    if call.server.cluster.is_some() {
+        return Err(Refusal::new("ERR SWAPDB is not allowed in cluster mode"));
+    }
     let index = |at, text| match call.int(at).map(i32::try_from) {
         Ok(Ok(index)) => Ok(usize::try_from(index).ok().filter(|index| *index < call.server.dbs.len())),
         _ => Err(Refusal::new(text)),

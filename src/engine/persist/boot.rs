@@ -19,8 +19,15 @@ impl Instance {
         if instance.load_users_at_start(env, &mut log).is_err() {
             return Err(log);
         }
+        if let Err(lines) = instance.boot_cluster(env, &mut log) {
+            log.extend(lines);
+            return Err(log);
+        }
         match instance.load_data(env, &mut log) {
-            Ok(()) => Ok((instance, log)),
+            Ok(()) => {
+                instance.claim_slots_of_data(env, &mut log);
+                Ok((instance, log))
+            }
             Err(()) => Err(log),
         }
     }

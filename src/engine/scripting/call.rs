@@ -95,7 +95,7 @@ fn check(call: &mut Call, entry: &Entry, args: &[Bytes]) -> Result<(), std::borr
     {
         active.wrote = true;
     }
-    Ok(())
+    call.server.check_slots_of_script(call.client, command, args).map_err(|refusal| refusal.0)
 }
 
 /// Runs it in the script's database and protocol, which are not those of the client that runs the script.

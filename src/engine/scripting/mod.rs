@@ -71,6 +71,10 @@ pub struct Active {
     pub wrote: bool,
     /// SCRIPT KILL has come.
     pub killed: bool,
+    /// Its keys may be in several hash slots.
+    pub any_slot: bool,
+    /// The hash slot of the keys that it has used or declared.
+    pub slot: Option<u16>,
     /// The database that its commands work on.
     pub db: usize,
     /// What `redis.setresp` chose.

@@ -5,6 +5,7 @@ use super::script::{Script, ScriptFlags};
 use super::{Active, Sha, Spare, convert};
 use crate::base::Bytes;
 use crate::engine::Call;
+use crate::engine::cluster::slots::slot_of;
 use crate::engine::command::Outcome;
 use crate::engine::refusal::Refusal;
 use crate::resp::{Protocol, Reply};
@@ -115,6 +116,8 @@ fn run_in(machine: &mut Machine, call: &mut Call, run: &Run) -> Outcome {
         allow_oom: flags.has(ScriptFlags::ALLOW_OOM),
         wrote: false,
         killed: false,
+        any_slot: flags.has(ScriptFlags::COMPAT.with(ScriptFlags::ALLOW_CROSS_SLOT)),
+        slot: run.keys.first().map(|key| slot_of(key)),
         db: call.me().db,
         protocol: Protocol::Resp2,
         repl: 3,
@@ -164,6 +167,9 @@ fn may_begin(call: &Call, run: &Run) -> Result<(), Refusal> {
     let flags = run.flags();
     if flags.has(ScriptFlags::COMPAT) {
         return Ok(());
+    }
+    if flags.has(ScriptFlags::NO_CLUSTER) && call.server.cluster.is_some() {
+        return Err(Refusal::new("ERR Can not run script on cluster, 'no-cluster' flag is set."));
     }
     if !flags.has(ScriptFlags::NO_WRITES) {
         if let Some(refusal) = call.server.misconf() {

@@ -1,0 +1,180 @@
+//! Hash slots: which of the 16384 a key belongs to, and sets of them.
+//!
+//! A set is kept as the bus writes it: one bit for each slot, the lowest first in each byte. Most nodes of a cluster are
+//! replicas without slots, so an empty set takes no memory.
+
+use std::fmt::Write;
+
+pub const SLOTS: usize = 16384;
+/// Bytes of a set on the bus.
+pub const SET_BYTES: usize = SLOTS / 8;
+
+/// CRC16/XMODEM (polynomial 0x1021, initial value 0), a byte at a time.
+const CRC16: [u16; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut crc, mut bit) = ((byte as u16) << 8, 0);
+        while bit < 8 {
+            crc = if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 };
+            bit += 1;
+        }
+        table[byte] = crc;
+        byte += 1;
+    }
+    table
+};
+
+/// CRC16/XMODEM of `bytes`.
+pub fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |crc, byte| (crc << 8) ^ CRC16[usize::from((crc >> 8) as u8 ^ byte)])
+}
+
+/// The part of `key` that is hashed: what stands between the first `{` and the next `}`, if that is not empty (a *hash
+/// tag*), else all of it.
+pub fn hashed_part(key: &[u8]) -> &[u8] {
+    let Some(open) = key.iter().position(|byte| *byte == b'{') else { return key };
+    let rest = &key[open + 1..];
+    match rest.iter().position(|byte| *byte == b'}') {
+        None | Some(0) => key,
+        Some(close) => &rest[..close],
+    }
+}
+
+/// The hash slot of `key`, 0..=16383. Source: the Redis Cluster specification; compared with CLUSTER KEYSLOT.
+pub fn slot_of(key: &[u8]) -> u16 {
+    crc16(hashed_part(key)) % SLOTS as u16
+}
+
+/// A set of slots. Slots must be below 16384.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct SlotSet {
+    /// None: empty.
+    bits: Option<Box<[u8; SET_BYTES]>>,
+    count: u16,
+}
+
+static NO_SLOTS: [u8; SET_BYTES] = [0; SET_BYTES];
+
+impl SlotSet {
+    /// As it stands in a message.
+    pub fn from_wire(bytes: &[u8; SET_BYTES]) -> SlotSet {
+        let count = bytes.iter().map(|byte| byte.count_ones() as u16).sum();
+        SlotSet { bits: (count > 0).then(|| Box::new(*bytes)), count }
+    }
+
+    pub fn wire(&self) -> &[u8; SET_BYTES] {
+        self.bits.as_deref().unwrap_or(&NO_SLOTS)
+    }
+
+    pub fn len(&self) -> usize {
+        usize::from(self.count)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub fn contains(&self, slot: u16) -> bool {
+        self.bits.as_deref().is_some_and(|bits| bits[usize::from(slot / 8)] & (1 << (slot % 8)) != 0)
+    }
+
+    /// Whether it was not in.
+    pub fn insert(&mut self, slot: u16) -> bool {
+        let bits = self.bits.get_or_insert_with(|| Box::new(NO_SLOTS));
+        let byte = &mut bits[usize::from(slot / 8)];
+        let new = *byte & (1 << (slot % 8)) == 0;
+        *byte |= 1 << (slot % 8);
+        self.count += u16::from(new);
+        new
+    }
+
+    /// Whether it was in.
+    pub fn remove(&mut self, slot: u16) -> bool {
+        let Some(bits) = &mut self.bits else { return false };
+        let byte = &mut bits[usize::from(slot / 8)];
+        let was = *byte & (1 << (slot % 8)) != 0;
+        *byte &= !(1 << (slot % 8));
+        self.count -= u16::from(was);
+        if self.count == 0 {
+            self.bits = None;
+        }
+        was
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        let bytes = self.bits.iter().flat_map(|bits| bits.iter().enumerate());
+        bytes.filter(|(_, byte)| **byte != 0).flat_map(|(at, byte)| {
+            let byte = *byte;
+            (0..8).filter(move |bit| byte & (1 << bit) != 0).map(move |bit| at as u16 * 8 + bit)
+        })
+    }
+
+    /// Runs of neighbouring slots, both ends included.
+    pub fn ranges(&self) -> Vec<(u16, u16)> {
+        let mut ranges: Vec<(u16, u16)> = Vec::new();
+        for slot in self.iter() {
+            match ranges.last_mut() {
+                Some((_, last)) if *last + 1 == slot => *last = slot,
+                _ => ranges.push((slot, slot)),
+            }
+        }
+        ranges
+    }
+
+    /// `0-5460 5462`, as CLUSTER NODES writes it.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for (first, last) in self.ranges() {
+            let gap = if text.is_empty() { "" } else { " " };
+            // Writing to a String cannot fail.
+            let _ = if first == last { write!(text, "{gap}{first}") } else { write!(text, "{gap}{first}-{last}") };
+        }
+        text
+    }
+}
+
+impl FromIterator<u16> for SlotSet {
+    fn from_iter<I: IntoIterator<Item = u16>>(slots: I) -> SlotSet {
+        let mut set = SlotSet::default();
+        for slot in slots {
+            set.insert(slot);
+        }
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_those_of_redis() {
+        assert_eq!(crc16(b"123456789"), 0x31c3);
+        for (key, slot) in [
+            ("", 0),
+            ("foo", 12182),
+            ("user:123", 12893),
+            ("order:567", 11147),
+            ("{user1000}.following", slot_of(b"user1000")),
+            ("{user1000}.followers", slot_of(b"user1000")),
+            ("foo{}{bar}", crc16(b"foo{}{bar}") % 16384),
+            ("foo{{bar}}zap", slot_of(b"{bar")),
+            ("foo{bar}{zap}", slot_of(b"bar")),
+            ("{", crc16(b"{") % 16384),
+        ] {
+            assert_eq!(slot_of(key.as_bytes()), slot, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_set_is_what_was_put_in() {
+        let mut set: SlotSet = [0, 1, 2, 7, 8, 100, 16382, 16383].into_iter().collect();
+        assert_eq!(set.text(), "0-2 7-8 100 16382-16383");
+        assert_eq!(SlotSet::from_wire(set.wire()), set);
+        assert!(!set.insert(7) && set.remove(7) && !set.remove(7));
+        assert_eq!((set.len(), set.contains(7), set.contains(8)), (7, false, true));
+        [0, 1, 2, 8, 100, 16382, 16383].into_iter().for_each(|slot| assert!(set.remove(slot)));
+        assert_eq!(set, SlotSet::default());
+    }
+}
