@@ -167,6 +167,8 @@ fn memory(call: &mut Call, text: &mut String) {
     let rss = server.hooks.rss.map_or(used, |rss| rss());
     let startup = used.saturating_sub(data);
     let share = |part: u64, whole: u64| format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64);
+    // What the interpreter itself holds is left out: a fork has none until a script runs.
+    let (scripts, functions) = (server.scripting.scripts_memory(), server.scripting.libraries.memory());
     lines(
         text,
         [
@@ -189,16 +191,16 @@ fn memory(call: &mut Call, text: &mut String) {
             ("used_memory_lua", &0),
             ("used_memory_vm_eval", &0),
             ("used_memory_lua_human", &"0B"),
-            ("used_memory_scripts_eval", &0),
-            ("number_of_cached_scripts", &0),
-            ("number_of_functions", &0),
-            ("number_of_libraries", &0),
+            ("used_memory_scripts_eval", &scripts),
+            ("number_of_cached_scripts", &server.scripting.scripts.len()),
+            ("number_of_functions", &server.scripting.libraries.functions()),
+            ("number_of_libraries", &server.scripting.libraries.by_name.len()),
             ("used_memory_vm_functions", &0),
             ("used_memory_vm_total", &0),
             ("used_memory_vm_total_human", &"0B"),
-            ("used_memory_functions", &0),
-            ("used_memory_scripts", &0),
-            ("used_memory_scripts_human", &"0B"),
+            ("used_memory_functions", &functions),
+            ("used_memory_scripts", &(scripts + functions)),
+            ("used_memory_scripts_human", &human((scripts + functions) as u64)),
             ("maxmemory", &server.config.maxmemory),
             ("maxmemory_human", &human(server.config.maxmemory)),
             ("maxmemory_policy", &policy(server.config.eviction)),

@@ -66,6 +66,7 @@ pub const FAMILIES: &[&[Command]] = &[
     scripting::EVAL,
     scripting::SCRIPT,
     cluster::COMMANDS,
+    scripting::FUNCTION,
     config::COMMANDS,
     persistence::COMMANDS,
     server::COMMANDS,

@@ -81,6 +81,11 @@ impl Instance {
         match rdb::load(&bytes, &mut self.dbs, &options) {
             Ok(loaded) => {
                 log.extend(about(&loaded, env.now));
+                if let Err(line) = self.load_functions(&loaded.functions) {
+                    log.push(line);
+                    log.push(String::from("# Fatal error loading the DB, check server logs. Exiting."));
+                    return Err(());
+                }
                 log.push(format!(
                     "* Done loading RDB, keys loaded: {}, keys expired: {}.",
                     loaded.keys, loaded.expired

@@ -17,7 +17,7 @@ use super::config::Config;
 use super::disk::DiskError;
 use super::refusal::Refusal;
 use super::{Env, Instance, Outbox, Output};
-use crate::base::Millis;
+use crate::base::{Bytes, Millis};
 use aof::{Aof, State};
 use std::sync::Arc;
 
@@ -117,6 +117,21 @@ impl Instance {
         rdb::SaveOptions::of(&self.config, now, 1 << 20)
     }
 
+    /// The whole data set as an RDB file: functions and keys.
+    pub(in crate::engine) fn rdb_image(&self, options: &rdb::SaveOptions) -> Vec<u8> {
+        rdb::save_with(&self.dbs, &self.scripting.library_sources(), options)
+    }
+
+    /// Takes the libraries of a file in. Err: what to log.
+    pub(in crate::engine) fn load_functions(&mut self, codes: &[Bytes]) -> Result<(), String> {
+        let for_server = self.hooks.stopwatch.is_some();
+        for code in codes {
+            let loaded = self.scripting.load_library(code, false, for_server);
+            loaded.map_err(|error| format!("# Failed creating the library: {error}"))?;
+        }
+        Ok(())
+    }
+
     fn load_options(&self, now: Millis) -> rdb::LoadOptions {
         rdb::LoadOptions::of(&self.config, now, self.seed)
     }
@@ -158,7 +173,7 @@ impl Instance {
 
     /// SAVE: at once. Err: logged.
     pub(in crate::engine) fn save(&mut self, env: &mut Env, out: &mut Outbox) -> Result<(), ()> {
-        let image = rdb::save(&self.dbs, &self.save_options(env.now));
+        let image = self.rdb_image(&self.save_options(env.now));
         self.write_rdb(env, self.persist.pid, &image, out)?;
         self.dirty = 0;
         self.persist.last_save = env.now;
@@ -168,7 +183,7 @@ impl Instance {
 
     /// BGSAVE: begins one; nothing else may be at work.
     pub(in crate::engine) fn start_bgsave(&mut self, env: &mut Env, out: &mut Outbox) {
-        let image = rdb::save(&self.dbs, &self.save_options(env.now));
+        let image = self.rdb_image(&self.save_options(env.now));
         let keys = self.dbs.iter().map(|db| db.len()).sum();
         let pid = self.persist.next_child();
         let done_at = env.now + child_time(&self.config, keys, image.len());

@@ -1,8 +1,12 @@
 //! The table `redis`, and what Redis put into Lua's own tables.
 
+use super::args::{self, number_of};
+use super::machine::Registered;
 use super::rand::Rand48;
 use super::running::Running;
+use super::script::ScriptFlags;
 use super::{call, convert, raw, script};
+use crate::base::Bytes;
 use crate::engine::{Output, VERSION};
 use crate::resp::Protocol;
 use mlua::{Function, Lua, MultiValue, Table, Value};
@@ -98,6 +102,95 @@ pub fn log_levels_and_version(table: &Table) -> mlua::Result<()> {
     table.raw_set("REDIS_VERSION", VERSION)
 }
 
+/// What the code of a library finds while it is loaded: `redis`, and in it little more than `register_function`.
+pub fn loading_globals(lua: &Lua, running: &Rc<Running>) -> mlua::Result<Table> {
+    let redis = lua.create_table()?;
+    redis.raw_set("register_function", function(lua, running, register_function)?)?;
+    redis.raw_set("log", function(lua, running, log)?)?;
+    log_levels_and_version(&redis)?;
+    redis.set_metatable(Some(unknown_global(lua)?))?;
+    let globals = lua.create_table()?;
+    globals.raw_set("redis", raw::veil(lua, &redis)?)?;
+    globals.set_metatable(Some(unknown_global(lua)?))?;
+    Ok(globals)
+}
+
+fn register_function(_: &Lua, running: &Running, args: MultiValue) -> Ended {
+    let fault = |text: &str| Thrown::Line(format!("ERR {text}"));
+    if !running.is_loading() {
+        return Err(fault("redis.register_function can only be called on FUNCTION LOAD command"));
+    }
+    let function = match args.len() {
+        1 => named_arguments(&args[0]),
+        2 => positional_arguments(&args[0], &args[1]),
+        _ => Err("wrong number of arguments to redis.register_function"),
+    };
+    running.register(function.map_err(fault)?).map_err(|text| fault(&text))?;
+    Ok(Vec::new())
+}
+
+fn bytes(value: &Value) -> Option<Bytes> {
+    match value {
+        Value::String(text) => Some(Bytes::copy(&text.as_bytes())),
+        value => convert::text(value).map(Bytes::from),
+    }
+}
+
+fn positional_arguments(name: &Value, callback: &Value) -> Result<Registered, &'static str> {
+    let name = bytes(name).ok_or("first argument to redis.register_function must be a string")?;
+    let Value::Function(callback) = callback.clone() else {
+        return Err("second argument to redis.register_function must be a function");
+    };
+    Ok(Registered { name, description: None, flags: ScriptFlags::default(), callback })
+}
+
+fn named_arguments(table: &Value) -> Result<Registered, &'static str> {
+    let Value::Table(table) = table else {
+        return Err(
+            "calling redis.register_function with a single argument is only applicable to Lua table (representing named arguments).",
+        );
+    };
+    let (mut name, mut description, mut callback, mut flags) = (None, None, None, ScriptFlags::default());
+    for pair in table.pairs::<Value, Value>() {
+        let (key, value) = pair.map_err(|_| "unknown argument given to redis.register_function")?;
+        let key = bytes(&key).ok_or("named argument key given to redis.register_function is not a string")?;
+        let is = |word: &str| key.eq_ignore_ascii_case(word.as_bytes());
+        if is("function_name") {
+            let text = bytes(&value);
+            name = Some(text.ok_or("function_name argument given to redis.register_function must be a string")?);
+        } else if is("description") {
+            let text = bytes(&value);
+            description = Some(text.ok_or("description argument given to redis.register_function must be a string")?);
+        } else if is("callback") {
+            let Value::Function(function) = value else {
+                return Err("callback argument given to redis.register_function must be a function");
+            };
+            callback = Some(function);
+        } else if is("flags") {
+            let Value::Table(list) = value else {
+                return Err("flags argument to redis.register_function must be a table representing function flags");
+            };
+            flags = function_flags(&list).ok_or("unknown flag given")?;
+        } else {
+            return Err("unknown argument given to redis.register_function");
+        }
+    }
+    let name = name.ok_or("redis.register_function must get a function name argument")?;
+    let callback = callback.ok_or("redis.register_function must get a callback argument")?;
+    Ok(Registered { name, description, flags, callback })
+}
+
+fn function_flags(list: &Table) -> Option<ScriptFlags> {
+    let mut flags = ScriptFlags::default();
+    for index in 1.. {
+        match list.get::<Value>(index).ok()? {
+            Value::Nil => break,
+            value => flags = flags.with(ScriptFlags::named(&bytes(&value)?.to_ascii_lowercase())?),
+        }
+    }
+    Some(flags)
+}
+
 /// The metatable of globals: a name that is not there is an error, not nil.
 pub fn unknown_global(lua: &Lua) -> mlua::Result<Table> {
     let meta = lua.create_table()?;
@@ -131,19 +224,9 @@ pub fn may_go_on(lua: &Lua, running: &Rc<Running>) -> mlua::Result<Function> {
     })
 }
 
-fn number_of(lua: &Lua, value: &Value) -> Option<f64> {
-    lua.coerce_number(value.clone()).ok().flatten()
-}
-
 /// luaL_checkint: the number, cut to 32 bits.
 fn check_int(lua: &Lua, args: &MultiValue, at: usize) -> Result<i32, Thrown> {
-    let value = args.get(at - 1);
-    let number = value.and_then(|value| number_of(lua, value));
-    let got = value.map_or("no value", Value::type_name);
-    let got = if got == "integer" { "number" } else { got };
-    number
-        .map(|n| convert::truncated(n) as i32)
-        .ok_or_else(|| Thrown::Argument(at, format!("number expected, got {got}")))
+    args::integer(lua, args, at).map(|n| n as i32)
 }
 
 fn random(lua: &Lua, running: &Running, args: MultiValue) -> Ended {

@@ -4,7 +4,8 @@ use super::api::{Ended, Thrown};
 use super::convert;
 use super::running::Running;
 use crate::base::Bytes;
-use crate::engine::command::{self, Command};
+use crate::engine::acl::log::Context;
+use crate::engine::command;
 use crate::engine::commands::{self, Entry};
 use crate::engine::{Call, Instance, call};
 use crate::resp::{Protocol, Reply};
@@ -76,6 +77,10 @@ fn check(call: &mut Call, entry: &Entry, args: &[Bytes]) -> Result<(), std::borr
     if command.flags.has(command::NOSCRIPT) {
         return Err("ERR This Redis command is not allowed from script".into());
     }
+    if let Err(denied) = call.server.permit(call.client, entry, args, Context::Lua) {
+        let message = denied.message(&call.me().user, entry, args, false);
+        return Err(format!("ERR ACL failure in script: {message}").into());
+    }
     let Some(active) = &call.server.scripting.active else { return Ok(()) };
     let (read_only, wrote, allow_oom) = (active.read_only, active.wrote, active.allow_oom);
     if read_only && command.flags.any(command::WRITE.with(command::MAY_REPLICATE)) {
@@ -140,9 +145,10 @@ fn perform(call: &mut Call, entry: &'static Entry, args: &[Bytes]) -> Reply {
 }
 
 /// `redis.acl_check_cmd`: whether the script's user may call this command.
-pub fn acl_check_cmd(_: &Lua, _: &Running, args: MultiValue) -> Ended {
+pub fn acl_check_cmd(_: &Lua, running: &Running, args: MultiValue) -> Ended {
     let args = arguments(&args)?;
-    let _: &Command = commands::find(&args)
+    let entry = commands::entry_of(&args)
         .map_err(|_| Thrown::Line(String::from("ERR Invalid command passed to redis.acl_check_cmd()")))?;
-    Ok(vec![Value::Boolean(true)])
+    let allowed = running.with(|call| call.me().user.check(entry, &args).is_ok());
+    Ok(vec![Value::Boolean(allowed.unwrap_or(false))])
 }

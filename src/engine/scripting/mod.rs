@@ -8,6 +8,7 @@
 //! Order for readers: `script` (texts and their flags), `library`, `machine` (the interpreter), `api` (`redis.*`), `convert`
 //! (values both ways), `raw` (the only `unsafe`), then the libraries that scripts can use.
 
+pub mod library;
 pub mod script;
 
 mod machine;
@@ -18,11 +19,17 @@ mod call;
 mod convert;
 mod raw;
 
+mod args;
+mod bit;
+mod cjson;
+mod cmsgpack;
 mod rand;
+mod structs;
 
 use crate::base::Bytes;
 use crate::engine::refusal::Refusal;
 use crate::resp::Protocol;
+use library::Libraries;
 use machine::Machine;
 use rand::Rand48;
 pub use running::{Run, Text, compile, run};
@@ -38,6 +45,7 @@ pub type Sha = [u8; 40];
 pub struct Scripting {
     /// What EVAL has run and SCRIPT LOAD has brought.
     pub scripts: BTreeMap<Sha, Arc<Script>>,
+    pub libraries: Libraries,
     rand: Rand48,
     machine: Spare,
     /// The script that is running.
@@ -83,8 +91,6 @@ pub struct Active {
     pub repl: u8,
     /// Microseconds of the stopwatch, or 0.
     pub began_us: u64,
-    /// How often 100,000 instructions have gone by.
-    pub rounds: u64,
     /// It has run longer than `busy-reply-threshold`; these are the words of the command that runs it.
     pub slow: Option<Vec<Bytes>>,
 }
@@ -104,6 +110,11 @@ impl Scripting {
     /// Bytes that the texts of cached scripts take.
     pub fn scripts_memory(&self) -> usize {
         self.scripts.values().map(|script| script.body.len() + 40 + size_of::<Script>()).sum()
+    }
+
+    /// The sources of all libraries: what is saved of them.
+    pub fn library_sources(&self) -> Vec<Bytes> {
+        self.libraries.by_name.values().map(|library| library.code.clone()).collect()
     }
 
     /// SCRIPT FLUSH: forgets all scripts, and what they may have left in the interpreter.

@@ -74,12 +74,19 @@ pub fn relay(lua: &Lua, inner: Function) -> Result<Function> {
 }
 
 /// Calls `function` with `env` as the global table and a look at the clock now and then. The result; or false and what was
-/// thrown, as `handler` made it.
-pub fn run(lua: &Lua, env: &Table, handler: &Function, function: &Function, args: &[&Table]) -> Result<(bool, Value)> {
+/// thrown, as `handler` made it of that.
+pub fn run(
+    lua: &Lua,
+    env: &Table,
+    handler: Option<&Function>,
+    function: &Function,
+    args: &[&Table],
+) -> Result<(bool, Value)> {
+    let handler_index = if handler.is_some() { 2 } else { 0 };
     let count = args.len() as c_int;
     let mut words = mlua::MultiValue::with_capacity(3 + args.len());
     words.push_back(Value::Table(env.clone()));
-    words.push_back(Value::Function(handler.clone()));
+    words.push_back(handler.map_or(Value::Nil, |handler| Value::Function(handler.clone())));
     words.push_back(Value::Function(function.clone()));
     args.iter().for_each(|table| words.push_back(Value::Table((*table).clone())));
     // SAFETY: the indices are those of the values just given; nothing here needs to be dropped.
@@ -88,7 +95,7 @@ pub fn run(lua: &Lua, env: &Table, handler: &Function, function: &Function, args
             ffi::lua_pushvalue(state, 1);
             ffi::lua_replace(state, ffi::LUA_GLOBALSINDEX);
             ffi::lua_sethook(state, Some(ask), ffi::LUA_MASKCOUNT, PATIENCE);
-            let status = ffi::lua_pcall(state, count, 1, 2);
+            let status = ffi::lua_pcall(state, count, 1, handler_index);
             ffi::lua_sethook(state, None, 0, 0);
             ffi::lua_pushboolean(state, c_int::from(status == ffi::LUA_OK));
             ffi::lua_replace(state, 1);

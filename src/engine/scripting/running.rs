@@ -1,6 +1,7 @@
 //! One run of a script: what is checked before it, its result as a reply, what is cleared up after it.
 
-use super::machine::Machine;
+use super::library::{self, Library};
+use super::machine::{Machine, Registered};
 use super::script::{Script, ScriptFlags};
 use super::{Active, Sha, Spare, convert};
 use crate::base::Bytes;
@@ -10,14 +11,21 @@ use crate::engine::command::Outcome;
 use crate::engine::refusal::Refusal;
 use crate::resp::{Protocol, Reply};
 use mlua::{Function, Value};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Lends the command that runs a script to the functions which the script calls: they live in the interpreter, longer than
 /// any command.
 #[derive(Default)]
-pub struct Running(Cell<Option<NonNull<Call<'static>>>>);
+pub struct Running {
+    call: Cell<Option<NonNull<Call<'static>>>>,
+    /// What the library that is being loaded has registered so far.
+    loading: RefCell<Option<Vec<Registered>>>,
+    /// How often 100,000 instructions have gone by since the run began.
+    pub rounds: Cell<u64>,
+}
 
 impl Running {
     /// Runs `body` with `call` lent out. Nothing else may use it meanwhile: it is borrowed for that long.
@@ -25,20 +33,47 @@ impl Running {
         struct Return<'a>(&'a Running);
         impl Drop for Return<'_> {
             fn drop(&mut self) {
-                self.0.0.set(None);
+                self.0.call.set(None);
             }
         }
-        self.0.set(Some(NonNull::from(call).cast()));
+        self.call.set(Some(NonNull::from(call).cast()));
         let _return = Return(self);
         body()
     }
 
+    pub fn begin_loading(&self) {
+        self.rounds.set(0);
+        *self.loading.borrow_mut() = Some(Vec::new());
+    }
+
+    pub fn end_loading(&self) -> Vec<Registered> {
+        self.loading.borrow_mut().take().unwrap_or_default()
+    }
+
+    pub fn is_loading(&self) -> bool {
+        self.loading.borrow().is_some()
+    }
+
+    /// Adds a function of the library that is being loaded. Err: in Redis' words.
+    pub fn register(&self, function: Registered) -> Result<(), String> {
+        let mut loading = self.loading.borrow_mut();
+        let Some(known) = loading.as_mut() else {
+            return Err(String::from("redis.register_function can only be called on FUNCTION LOAD command"));
+        };
+        library::check_name(&function.name)?;
+        if known.iter().any(|it| it.name == function.name) {
+            return Err(String::from("Function already exists in the library"));
+        }
+        known.push(function);
+        Ok(())
+    }
+
     /// Lets `act` use the command. None: no script is running, or `act` is being called from within itself.
     pub fn with<R>(&self, act: impl FnOnce(&mut Call) -> R) -> Option<R> {
-        let mut lent = self.0.take()?;
+        let mut lent = self.call.take()?;
         // SAFETY: `lend` put it there, borrows it for longer than this call, and it was taken out: nobody else has it.
         let result = act(unsafe { lent.as_mut() });
-        self.0.set(Some(lent));
+        self.call.set(Some(lent));
         Some(result)
     }
 }
@@ -46,6 +81,7 @@ impl Running {
 /// What is to be run.
 pub enum Text<'a> {
     Script(&'a Sha, &'a Script),
+    Function(&'a Arc<Library>, &'a Bytes),
 }
 
 pub struct Run<'a> {
@@ -60,12 +96,14 @@ impl Run<'_> {
     fn name(&self) -> Bytes {
         match self.text {
             Text::Script(sha, _) => Bytes::copy(sha),
+            Text::Function(_, name) => name.clone(),
         }
     }
 
     fn flags(&self) -> ScriptFlags {
         match self.text {
             Text::Script(_, script) => script.flags,
+            Text::Function(library, name) => library.functions.get(name).map_or_else(Default::default, |it| it.flags),
         }
     }
 }
@@ -90,11 +128,8 @@ pub fn compile(call: &mut Call, sha: &Sha, script: &Script) -> Result<(), Refusa
 }
 
 fn borrow_machine(call: &mut Call) -> Result<Box<Machine>, Refusal> {
-    if let Some(machine) = call.server.scripting.machine.0.take() {
-        return Ok(machine);
-    }
-    let machine = Machine::new(call.server.hooks.stopwatch.is_some());
-    machine.map(Box::new).map_err(|error| Refusal::from(format!("ERR the Lua interpreter could not be made: {error}")))
+    let for_server = call.server.hooks.stopwatch.is_some();
+    call.server.scripting.take_machine(for_server).map_err(|text| Refusal::from(format!("ERR {text}")))
 }
 
 fn compiled(machine: &mut Machine, sha: &Sha, script: &Script) -> Result<Function, Refusal> {
@@ -105,6 +140,10 @@ fn compiled(machine: &mut Machine, sha: &Sha, script: &Script) -> Result<Functio
 fn run_in(machine: &mut Machine, call: &mut Call, run: &Run) -> Outcome {
     let function = match run.text {
         Text::Script(sha, script) => compiled(machine, sha, script)?,
+        Text::Function(library, name) => {
+            let error = |text| Refusal::from(format!("ERR {text}"));
+            machine.function(library, name).map_err(error)?
+        }
     };
     may_begin(call, run)?;
     let flags = run.flags();
@@ -122,11 +161,14 @@ fn run_in(machine: &mut Machine, call: &mut Call, run: &Run) -> Outcome {
         protocol: Protocol::Resp2,
         repl: 3,
         began_us: call.server.hooks.micros(),
-        rounds: 0,
         slow: None,
     }));
     let running = Rc::clone(&machine.running);
-    let ended = running.lend(call, || machine.eval(&function, run.keys, run.args));
+    running.rounds.set(0);
+    let ended = running.lend(call, || match run.text {
+        Text::Script(..) => machine.eval(&function, run.keys, run.args),
+        Text::Function(..) => machine.call(&function, run.keys, run.args),
+    });
     let active = call.server.scripting.active.take();
     let protocol = active.map_or(Protocol::Resp2, |active| active.protocol);
     match ended {

@@ -178,6 +178,10 @@ impl Instance {
         let options = rdb::LoadOptions { drop_expired: false, ..self.load_options(env.now) };
         match rdb::load(bytes, &mut self.dbs, &options) {
             Ok(loaded) => {
+                if let Err(line) = self.load_functions(&loaded.functions) {
+                    log.push(line);
+                    return None;
+                }
                 log.extend(super::super::boot::about(&loaded, env.now));
                 if old_style {
                     log.push(String::from("* Reading the remaining AOF tail..."));

@@ -170,11 +170,14 @@ impl Instance {
     pub(in crate::engine::persist) fn base_image(&self, now: Millis) -> Vec<u8> {
         if self.config.flag("aof-use-rdb-preamble") {
             let options = rdb::SaveOptions { aof_base: true, ..self.save_options(now) };
-            return rdb::save(&self.dbs, &options);
+            return self.rdb_image(&options);
         }
         let mut out = Vec::new();
         if self.config.flag("aof-timestamp-enabled") {
             out.extend_from_slice(format!("#TS:{}\r\n", now.secs()).as_bytes());
+        }
+        for code in self.scripting.library_sources() {
+            encode(&mut out, &[Bytes::from("FUNCTION"), Bytes::from("LOAD"), code]);
         }
         for (index, db) in self.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
             encode(&mut out, &[Bytes::from("SELECT"), Bytes::from(index.to_string())]);

@@ -9,8 +9,8 @@ pub mod packed;
 pub mod read;
 pub mod write;
 
-pub use read::{Fault, LoadOptions, Loaded, load, restore_value};
-pub use write::{SaveOptions, dump_value, save};
+pub use read::{Fault, LoadOptions, Loaded, load, restore_functions, restore_value};
+pub use write::{SaveOptions, dump_functions, dump_value, save, save_with};
 
 /// The version that we write.
 pub const VERSION: u16 = 10;
@@ -45,6 +45,8 @@ pub mod kind {
 /// What stands in the place of a type and is none.
 pub mod opcode {
     pub const FUNCTION2: u8 = 245;
+    /// Of release candidates of 7.0: refused.
+    pub const FUNCTION_PRE_GA: u8 = 246;
     pub const MODULE_AUX: u8 = 247;
     pub const IDLE: u8 = 248;
     pub const FREQ: u8 = 249;

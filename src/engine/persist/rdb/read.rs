@@ -205,6 +205,28 @@ pub fn restore_value(payload: &[u8], options: &LoadOptions) -> Result<Value, &'s
     }
 }
 
+/// The sources in a payload of FUNCTION DUMP. Err: in Redis' words for FUNCTION RESTORE.
+pub fn restore_functions(payload: &[u8], options: &LoadOptions) -> Result<Vec<Bytes>, &'static str> {
+    const BAD_FOOTER: &str = "ERR DUMP payload version or checksum are wrong";
+    let Some((front, crc)) = payload.split_last_chunk::<8>() else { return Err(BAD_FOOTER) };
+    let Some((body, version)) = front.split_last_chunk::<2>() else { return Err(BAD_FOOTER) };
+    if u16::from_le_bytes(*version) > NEWEST || u64::from_le_bytes(*crc) != crc64(0, front) {
+        return Err(BAD_FOOTER);
+    }
+    let mut reader = Reader { bytes: body, at: 0, options };
+    let mut codes = Vec::new();
+    while !reader.rest().is_empty() {
+        match reader.byte().map_err(|_| "ERR can not read data type")? {
+            opcode::FUNCTION2 => {
+                codes.push(reader.text().map_err(|_| "ERR Failed loading library code")?);
+            }
+            opcode::FUNCTION_PRE_GA => return Err("ERR Pre-GA function format not supported"),
+            _ => return Err("ERR given type is not a function"),
+        }
+    }
+    Ok(codes)
+}
+
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -2,7 +2,7 @@
 
 use super::packed::{Listpack, intset_of};
 use super::{VERSION, kind, opcode};
-use crate::base::{Millis, float};
+use crate::base::{Bytes, Millis, float};
 use crate::engine;
 use crate::engine::config::{Config, Eviction, Limits};
 use crate::engine::keyspace::{Db, Slot};
@@ -40,6 +40,11 @@ impl SaveOptions {
 
 /// The bytes of an RDB file with all of `dbs`. O(size of the data set).
 pub fn save(dbs: &[Db], options: &SaveOptions) -> Vec<u8> {
+    save_with(dbs, &[], options)
+}
+
+/// As `save`, with the sources of function libraries.
+pub fn save_with(dbs: &[Db], functions: &[Bytes], options: &SaveOptions) -> Vec<u8> {
     let mut writer = Writer::new(options.compress, options.limits);
     writer.out.extend_from_slice(format!("REDIS{VERSION:04}").as_bytes());
     writer.aux("redis-ver", engine::VERSION);
@@ -47,6 +52,7 @@ pub fn save(dbs: &[Db], options: &SaveOptions) -> Vec<u8> {
     writer.aux("ctime", &options.now.secs().to_string());
     writer.aux("used-mem", &options.used_memory.to_string());
     writer.aux("aof-base", if options.aof_base { "1" } else { "0" });
+    functions.iter().for_each(|code| writer.function(code));
     for (index, db) in dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
         writer.out.push(opcode::SELECTDB);
         writer.len(index as u64);
@@ -71,6 +77,16 @@ pub fn dump_value(value: &Value, limits: &Limits) -> Vec<u8> {
     let mut writer = Writer::new(true, *limits);
     writer.out.push(kind_of(value));
     writer.value(value);
+    writer.out.extend_from_slice(&VERSION.to_le_bytes());
+    let crc = crc64(0, &writer.out);
+    writer.out.extend_from_slice(&crc.to_le_bytes());
+    writer.out
+}
+
+/// What FUNCTION DUMP answers: the sources of libraries, version, checksum.
+pub fn dump_functions(codes: &[Bytes], limits: &Limits) -> Vec<u8> {
+    let mut writer = Writer::new(true, *limits);
+    codes.iter().for_each(|code| writer.function(code));
     writer.out.extend_from_slice(&VERSION.to_le_bytes());
     let crc = crc64(0, &writer.out);
     writer.out.extend_from_slice(&crc.to_le_bytes());
@@ -106,6 +122,11 @@ impl Writer {
         self.out.push(opcode::AUX);
         self.text(name.as_bytes());
         self.text(value.as_bytes());
+    }
+
+    fn function(&mut self, code: &[u8]) {
+        self.out.push(opcode::FUNCTION2);
+        self.text(code);
     }
 
     /// What stands before a key's type.
