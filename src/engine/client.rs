@@ -1,10 +1,11 @@
 //! What the instance remembers of a connection.
 
-use super::Instance;
 use super::acl::{self, User};
 use super::blocked::Blocked;
 use super::command::{Command, Flags};
+use super::refusal;
 use super::tracking::Tracking;
+use super::{Instance, Outbox, Output};
 use crate::base::{Bytes, Millis};
 use crate::resp::Protocol;
 use std::collections::{BTreeSet, VecDeque};
@@ -46,6 +47,16 @@ pub struct Watched {
     pub key: Bytes,
     /// It was past its expiry already when WATCH came: its removal later is then no change.
     pub was_expired: bool,
+}
+
+/// Both ends of a connection, as CLIENT LIST shows them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ends {
+    /// The client's: `127.0.0.1:50001`, or the path of the unix socket.
+    pub addr: String,
+    /// The server's.
+    pub laddr: String,
+    pub unix: bool,
 }
 
 #[derive(Clone)]
@@ -130,6 +141,11 @@ impl Client {
         }
     }
 
+    /// Came over loopback or the unix socket.
+    pub fn is_local(&self) -> bool {
+        self.unix || self.addr.starts_with("127.") || self.addr.starts_with("[::1]")
+    }
+
     pub fn subscriptions(&self) -> usize {
         self.channels.len() + self.patterns.len()
     }
@@ -212,12 +228,26 @@ impl Client {
 }
 
 impl Instance {
-    pub(super) fn welcome(&mut self, id: ClientId, now: Millis) {
-        self.stats.connections_received += 1;
-        let mut client = Client::new(id, now);
+    /// Takes a connection in, or refuses it: there are too many, or it comes from another machine and anybody could.
+    pub(super) fn welcome(&mut self, id: ClientId, ends: Option<Ends>, out: &mut Outbox) {
+        let mut client = Client::new(id, self.now);
         self.begin_as_default(&mut client);
         client.laddr = format!("127.0.0.1:{}", self.config.port);
-        self.clients.insert(id, client);
+        if let Some(ends) = ends {
+            (client.addr, client.laddr, client.unix) = (ends.addr, ends.laddr, ends.unix);
+        }
+        let open_to_all = self.acl.default_user().nopass && self.config.flag("protected-mode");
+        let refusal = if self.clients.len() >= self.config.maxclients {
+            refusal::TOO_MANY_CLIENTS
+        } else if open_to_all && !client.is_local() {
+            refusal::PROTECTED_MODE
+        } else {
+            self.stats.connections_received += 1;
+            self.clients.insert(id, client);
+            return;
+        };
+        self.stats.rejected_connections += 1;
+        out.extend([Output::Reply(id, refusal.into()), Output::Close(id)]);
     }
 
     /// Makes a connection the default user's, who need not log in if they need no password.

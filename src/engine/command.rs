@@ -95,6 +95,8 @@ pub const NO_MULTI: Flags = Flags(1 << 16);
 pub const MOVABLEKEYS: Flags = Flags(1 << 17);
 pub const ALLOW_BUSY: Flags = Flags(1 << 18);
 pub const NO_MANDATORY_KEYS: Flags = Flags(1 << 19);
+/// Not a flag that clients see: an `enable-...-command` parameter has to allow it.
+pub const PROTECTED: Flags = Flags(1 << 29);
 /// Not a flag that clients see: runs even inside MULTI instead of being queued.
 pub const NOT_QUEUED: Flags = Flags(1 << 30);
 

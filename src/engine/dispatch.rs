@@ -155,6 +155,13 @@ impl Instance {
         }
         let command = entry.command;
         let flags = self.flags_of(command, args);
+        if command.flags.has(command::PROTECTED) {
+            let name = command.name.split(' ').next().unwrap_or_default();
+            let parameter = if name == "DEBUG" { "enable-debug-command" } else { "enable-module-command" };
+            if !self.allows_protected(id, parameter) {
+                return Err(refusal::protected(name, parameter));
+            }
+        }
         let client = &self.clients[&id];
         if !client.authenticated && self.acl.requires_login() && !command.flags.has(command::NO_AUTH) {
             return Err(refusal::NOAUTH);
@@ -197,6 +204,15 @@ impl Instance {
         match command.group {
             Group::Scripting => commands::scripting::flags_of(&self.scripting, command, args),
             _ => command.flags,
+        }
+    }
+
+    /// What an `enable-...` parameter says: nobody may, everybody, or those who connect from the same machine.
+    pub fn allows_protected(&self, id: ClientId, parameter: &str) -> bool {
+        match &*self.config.text(parameter) {
+            b"yes" => true,
+            b"local" => self.clients[&id].is_local(),
+            _ => false,
         }
     }
 

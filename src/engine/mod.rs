@@ -43,8 +43,8 @@ use crate::resp::Reply;
 use acl::Acl;
 use blocked::Waiting;
 pub use call::Call;
-use client::Client;
 pub use client::ClientId;
+use client::{Client, Ends};
 use cluster::Cluster;
 pub use command::Command;
 use config::Config;
@@ -73,7 +73,10 @@ pub struct Env<'a> {
 /// What can happen to an instance.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
+    /// Somebody connects, over loopback.
     Connect(ClientId),
+    /// Somebody connects, and from where.
+    ConnectFrom(ClientId, Ends),
     Request(ClientId, Vec<Bytes>),
     Hangup(ClientId),
     /// A link that this instance dialled stands.
@@ -231,7 +234,8 @@ impl Instance {
     pub fn step(&mut self, env: &mut Env, input: Input, out: &mut Outbox) {
         self.now = env.now;
         match input {
-            Input::Connect(id) => self.welcome(id, env.now),
+            Input::Connect(id) => self.welcome(id, None, out),
+            Input::ConnectFrom(id, ends) => self.welcome(id, Some(ends), out),
             Input::Request(id, args) => self.request(env, id, args, out),
             Input::Hangup(id) => self.hang_up(id),
             Input::LinkUp(_) | Input::LinkCameIn(..) | Input::LinkBytes(..) | Input::LinkDown(_) => {

@@ -31,7 +31,9 @@ impl Lab {
     pub fn new(seed: u64) -> Lab {
         let mut rng = Rng::new(seed);
         let now = Millis::from_secs(1_700_000_000);
-        let instance = Instance::new(super::config::Config::default(), now, &mut rng);
+        let mut config = super::config::Config::default();
+        config.set("enable-debug-command", "yes").expect("a parameter");
+        let instance = Instance::new(config, now, &mut rng);
         let (clients, arrived) = (BTreeMap::new(), BTreeMap::new());
         Lab { instance, now, rng, disk: MemoryDisk::default(), clients, arrived }
     }

@@ -3,9 +3,10 @@
 use super::connection::{Connection, Got};
 use super::links::{FIRST_LINK, Links};
 use super::listen::{Listener, Stream};
-use crate::base::{Bytes, Millis, Rng};
+use crate::base::{Millis, Rng};
+use crate::engine::client::Ends;
 use crate::engine::disk::Disk;
-use crate::engine::{ClientId, Env, Input, Instance, Outbox, Output, acl};
+use crate::engine::{ClientId, Env, Input, Instance, Outbox, Output};
 use crate::resp::{Protocol, Reply, decode, encode};
 use mio::{Events, Interest, Poll, Token};
 use std::collections::BTreeMap;
@@ -31,9 +32,6 @@ pub(super) type Log<'a> = dyn FnMut(usize, &str) + 'a;
 const TICK: Duration = Duration::from_millis(100);
 /// Sockets are read into this in turn; who has more is read again in the next turn of the loop, so that none starves the others.
 const READ_BYTES: usize = 64 * 1024;
-/// The client that the server itself is, for the SHUTDOWN that a signal asks for. Real clients begin at 1.
-const SELF: ClientId = ClientId(0);
-
 /// Serves `nodes` until all have ended. `stop` asks for a clean end, as SIGTERM does; `log` gets each line of a node's
 /// log with its number. Err: the poll itself failed.
 pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Result<()> {
@@ -186,17 +184,13 @@ impl Server {
                 }
                 continue;
             }
+            let unix = !matches!(stream, Stream::Tcp(_));
             let id = ClientId(self.next_client);
             self.next_client += 1;
             let token = self.token_of(id);
             self.poll.registry().register(stream.source(), Token(token), Interest::READABLE)?;
             self.connections.insert(token, Connection::new(stream, index));
-            self.step(index, now, Input::Connect(id), log);
-            if let Some(node) = &mut self.nodes[index]
-                && let Some(client) = node.instance.clients.get_mut(&id)
-            {
-                (client.addr, client.laddr) = (addr, laddr);
-            }
+            self.step(index, now, Input::ConnectFrom(id, Ends { addr, laddr, unix }), log);
         }
     }
 
@@ -235,10 +229,20 @@ impl Server {
 
     /// Gives one input to a node and deals out what it says.
     pub(super) fn step(&mut self, index: usize, now: Millis, input: Input, log: &mut Log) {
+        self.carry_out(index, now, log, |instance, env, out| instance.step(env, input, out));
+    }
+
+    fn carry_out(
+        &mut self,
+        index: usize,
+        now: Millis,
+        log: &mut Log,
+        work: impl FnOnce(&mut Instance, &mut Env, &mut Outbox),
+    ) {
         let mut out = std::mem::take(&mut self.out);
         let Some(node) = &mut self.nodes[index] else { return };
         let mut env = Env { now, rng: &mut node.rng, disk: node.disk.as_mut() };
-        node.instance.step(&mut env, input, &mut out);
+        work(&mut node.instance, &mut env, &mut out);
         let mut ended = false;
         for output in out.drain(..) {
             match output {
@@ -300,14 +304,8 @@ impl Server {
     /// Asks every node to end as SIGTERM does: with the save that its configuration calls for.
     fn end_all(&mut self, now: Millis, log: &mut Log) {
         for index in 0..self.nodes.len() {
-            log(index, "Received SIGTERM scheduling shutdown...");
-            self.step(index, now, Input::Connect(SELF), log);
-            // Who may send the process a signal need not know its password.
-            if let Some(client) = self.nodes[index].as_mut().and_then(|node| node.instance.clients.get_mut(&SELF)) {
-                (client.user, client.authenticated) = (acl::superuser(), true);
-            }
-            self.step(index, now, Input::Request(SELF, vec![Bytes::from("SHUTDOWN")]), log);
-            self.step(index, now, Input::Hangup(SELF), log);
+            // A server that cannot save stays; its log says why.
+            self.carry_out(index, now, log, |instance, env, out| drop(instance.terminate(env, out)));
         }
     }
 

@@ -42,7 +42,10 @@ pub fn run(args: &[String]) -> ExitCode {
 }
 
 fn start(args: &[String]) -> Result<(), String> {
-    let mut config = file::from_args(args, &RealFiles).map_err(|lines| lines.join("\n"))?;
+    let mut config = Config::default();
+    // This is a server for trying things out; redis-server's default is `no`.
+    config.set("enable-debug-command", "local").expect("a parameter and one of its values");
+    let mut config = file::from_args_over(config, args, &RealFiles).map_err(|lines| lines.join("\n"))?;
     let cwd = std::env::current_dir().map_err(|error| format!("the working directory: {error}"))?;
     config.start_in(&cwd.display().to_string());
     let dir = config.text("dir").lossy().into_owned();
@@ -86,8 +89,8 @@ fn bus_listeners(config: &Config) -> Result<Vec<Listener>, String> {
     tcp_listeners(config, port)
 }
 
-/// The sockets that the configuration asks for. Without a password only loopback is listened on, whatever `bind` says:
-/// a scratch server must not be open to the network by accident.
+/// The sockets that the configuration asks for. Without a password and a `bind` only loopback is listened on: a scratch
+/// server must not be open to the network by accident.
 fn listeners(config: &Config) -> Result<Vec<Listener>, String> {
     let mut found = if config.port == 0 { Vec::new() } else { tcp_listeners(config, config.port)? };
     #[cfg(unix)]
@@ -104,8 +107,8 @@ fn listeners(config: &Config) -> Result<Vec<Listener>, String> {
 }
 
 fn tcp_listeners(config: &Config, port: u16) -> Result<Vec<Listener>, String> {
-    let open = !config.text("requirepass").is_empty();
     let asked = config.text("bind");
+    let open = !config.text("requirepass").is_empty() || *asked != *Config::default().text("bind");
     let asked = asked.lossy();
     let mut addresses: Vec<IpAddr> =
         asked.split_whitespace().filter_map(|word| word.trim_start_matches('-').parse().ok()).collect();

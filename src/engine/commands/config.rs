@@ -136,17 +136,17 @@ fn set(call: &mut Call) -> Outcome {
     }
     let changes = settable(call)?;
     let mut config = call.server.config.clone();
-    for (parameter, text) in &changes {
-        check_dir(parameter, text, call.disk).map_err(|reason| failed(parameter.name, &reason))?;
-        config.set_text(parameter, text).map_err(|reason| failed(parameter.name, &reason))?;
+    for Change { name, parameter, text } in &changes {
+        check_dir(parameter, text, call.disk).map_err(|reason| failed(name, &reason))?;
+        config.set_text(parameter, text).map_err(|reason| failed(name, &reason))?;
     }
     let before = std::mem::replace(&mut call.server.config, config);
     if let Err(refusal) = apply_appendonly(call) {
         call.server.config = before;
         return Err(refusal);
     }
-    if let Some((_, password)) = changes.iter().find(|(parameter, _)| parameter.name == "requirepass") {
-        let user = call.server.acl.with_password(password);
+    if let Some(change) = changes.iter().find(|change| change.name == "requirepass") {
+        let user = call.server.acl.with_password(&change.text);
         call.server.put_user(user, call.out);
     }
     Ok(Reply::OK)
@@ -156,27 +156,44 @@ fn failed(name: &str, reason: &str) -> Refusal {
     Refusal::from(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"))
 }
 
+/// A parameter that is to be set, by the name that was used: the new or the old one.
+struct Change {
+    name: &'static str,
+    parameter: &'static Parameter,
+    text: Bytes,
+}
+
 /// The parameters that are to be set. Err: one is unknown, cannot be set, or comes twice.
-fn settable(call: &Call) -> Result<Vec<(&'static Parameter, Bytes)>, Refusal> {
-    let mut changes: Vec<(&'static Parameter, Bytes)> = Vec::new();
-    for pair in call.args[2..].chunks_exact(2) {
-        let name = pair[0].lossy();
-        let Some((parameter, _)) = table::find(&pair[0]) else {
-            return Err(Refusal::from(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'")));
+fn settable(call: &mut Call) -> Result<Vec<Change>, Refusal> {
+    let mut changes: Vec<Change> = Vec::new();
+    let mut refused = None;
+    for (nth, pair) in call.args[2..].chunks_exact(2).enumerate() {
+        let typed = pair[0].lossy();
+        let Some((parameter, old_name)) = table::find(&pair[0]) else {
+            let unknown = format!("ERR Unknown option or number of arguments for CONFIG SET - '{typed}'");
+            refused.get_or_insert_with(|| Refusal::from(unknown));
+            continue;
         };
-        if parameter.flags.has(table::IMMUTABLE) {
-            return Err(failed(&name, "can't set immutable config"));
+        // Also where another one is refused: what is secret stays out of the logs.
+        if parameter.flags.has(table::SENSITIVE) {
+            call.redact(3 + nth * 2);
         }
-        // A connection of the lab is always a local one.
-        if parameter.flags.has(table::PROTECTED) && *call.server.config.text("enable-protected-configs") == *b"no" {
-            return Err(failed(&name, "can't set protected config"));
-        }
-        if changes.iter().any(|(earlier, _)| earlier.name == parameter.name) {
-            return Err(failed(&name, "duplicate parameter"));
-        }
-        changes.push((parameter, pair[1].clone()));
+        let name = if old_name { parameter.alias } else { parameter.name };
+        let reason = if parameter.flags.has(table::IMMUTABLE) {
+            "can't set immutable config"
+        } else if parameter.flags.has(table::PROTECTED)
+            && !call.server.allows_protected(call.client, "enable-protected-configs")
+        {
+            "can't set protected config"
+        } else if changes.iter().any(|earlier| earlier.name == name) {
+            "duplicate parameter"
+        } else {
+            changes.push(Change { name, parameter, text: pair[1].clone() });
+            continue;
+        };
+        refused.get_or_insert_with(|| failed(&typed, reason));
     }
-    Ok(changes)
+    refused.map_or(Ok(changes), Err)
 }
 
 fn check_dir(parameter: &Parameter, text: &Bytes, disk: &dyn Disk) -> Result<(), String> {

@@ -3,7 +3,7 @@
 //! One command with its own words rather than a container: that is how Redis has it, and its arity says so.
 
 use crate::base::{Bytes, glob, sha};
-use crate::engine::command::{ADMIN, Command, LOADING, NOSCRIPT, Outcome, STALE};
+use crate::engine::command::{ADMIN, Command, LOADING, NOSCRIPT, Outcome, PROTECTED, STALE};
 use crate::engine::persist::rdb;
 use crate::engine::refusal::{self, Refusal};
 use crate::engine::value::{Str, Value};
@@ -14,7 +14,7 @@ pub const COMMANDS: &[Command] = &[Command {
     name: "DEBUG",
     syntax: "subcommand [argument ...]",
     summary: "Do what tests need and nobody else should.",
-    flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
+    flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE).with(PROTECTED),
     run: debug,
     ..Command::SERVER
 }];

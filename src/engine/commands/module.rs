@@ -1,6 +1,6 @@
 //! MODULE: there are none, and none can be loaded.
 
-use crate::engine::command::{ADMIN, Command, LOADING, NO_ASYNC_LOADING, NOSCRIPT, Outcome, STALE};
+use crate::engine::command::{ADMIN, Command, LOADING, NO_ASYNC_LOADING, NOSCRIPT, Outcome, PROTECTED, STALE};
 use crate::engine::refusal::Refusal;
 use crate::engine::{Call, commands};
 use crate::resp::Reply;
@@ -34,7 +34,7 @@ pub const COMMANDS: &[Command] = &[Command {
             syntax: "path [arg [arg ...]]",
             summary: "Load a module.",
             since: "4.0.0",
-            flags: NO_ASYNC_LOADING.with(ADMIN).with(NOSCRIPT),
+            flags: NO_ASYNC_LOADING.with(ADMIN).with(NOSCRIPT).with(PROTECTED),
             run: load,
             ..Command::SERVER
         },
@@ -43,8 +43,8 @@ pub const COMMANDS: &[Command] = &[Command {
             syntax: "path [CONFIG name value [CONFIG name value ...]] [ARGS args [args ...]]",
             summary: "Load a module with options.",
             since: "7.0.0",
-            flags: NO_ASYNC_LOADING.with(ADMIN).with(NOSCRIPT),
-            run: loadex,
+            flags: NO_ASYNC_LOADING.with(ADMIN).with(NOSCRIPT).with(PROTECTED),
+            run: load,
             ..Command::SERVER
         },
         Command {
@@ -52,7 +52,7 @@ pub const COMMANDS: &[Command] = &[Command {
             syntax: "name",
             summary: "Unload a module.",
             since: "4.0.0",
-            flags: NO_ASYNC_LOADING.with(ADMIN).with(NOSCRIPT),
+            flags: NO_ASYNC_LOADING.with(ADMIN).with(NOSCRIPT).with(PROTECTED),
             run: unload,
             ..Command::SERVER
         },
@@ -64,19 +64,13 @@ fn list(_: &mut Call) -> Outcome {
     Ok(Reply::Array(Vec::new()))
 }
 
-/// As redis-server answers while enable-module-command is `no`, its default.
+/// Even where `enable-module-command` allows it: what modules are written against is not here.
 fn load(_: &mut Call) -> Outcome {
-    Err(Refusal::new(
-        "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
-    ))
+    Err(Refusal::new("ERR Error loading the extension. Please check the server logs."))
 }
 
-fn loadex(call: &mut Call) -> Outcome {
-    load(call)
-}
-
-fn unload(call: &mut Call) -> Outcome {
-    load(call)
+fn unload(_: &mut Call) -> Outcome {
+    Err(Refusal::new("ERR Error unloading module: no such module with that name"))
 }
 
 fn help(_: &mut Call) -> Outcome {

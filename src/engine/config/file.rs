@@ -36,7 +36,12 @@ pub type Refused = Vec<String>;
 
 /// The configuration that `redis-server ARGV` (without the program's name) starts with.
 pub fn from_args(argv: &[String], files: &dyn Files) -> Result<Config, Refused> {
-    let mut reader = Reader { config: Config::default(), files, save_seen: false, module_setting: false };
+    from_args_over(Config::default(), argv, files)
+}
+
+/// As `from_args`, on top of `config`.
+pub fn from_args_over(config: Config, argv: &[String], files: &dyn Files) -> Result<Config, Refused> {
+    let mut reader = Reader { config, files, save_seen: false, module_setting: false };
     let (file, options) = match argv.split_first() {
         Some((first, rest)) if !first.starts_with('-') => (Some(first.as_str()), rest),
         _ => (None, argv),

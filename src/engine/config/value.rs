@@ -70,6 +70,11 @@ fn text(name: &str, word: &Bytes) -> Result<Bytes, String> {
         "cluster-announce-hostname" if !word.iter().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(b)) => {
             "Hostnames may only contain alphanumeric characters, hyphens or dots"
         }
+        "cluster-announce-human-nodename"
+            if !word.iter().all(|b| b.is_ascii_alphanumeric() || !b"!#$%&()*+:;<>?@[]^{|}~\0".contains(b)) =>
+        {
+            "Announced human node name contained invalid character"
+        }
         _ => return Ok(word.clone()),
     };
     Err(fault.to_owned())
