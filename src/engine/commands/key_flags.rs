@@ -142,7 +142,7 @@ pub fn of_call(command: &Command, args: &[Bytes]) -> Vec<(usize, &'static str)> 
         // Without GET the old value is not looked at.
         "SET" if has("GET", 3) => &["RW access update"],
         "SET" => &["OW update"],
-        "BITFIELD" if only_gets(&args[2..]) => &["RO access"],
+        "BITFIELD" if only_gets(args.get(2..).unwrap_or_default()) => &["RO access"],
         "BITFIELD" => &["RW access update"],
         // The second key is that behind STORE: those that BY and GET point to are not known.
         "SORT" => &["RO access", "OW update"],

@@ -6,7 +6,7 @@ use super::running::Running;
 use crate::base::Bytes;
 use crate::engine::acl::log::Context;
 use crate::engine::command;
-use crate::engine::commands::{self, Entry};
+use crate::engine::commands::Entry;
 use crate::engine::{Call, Instance, call};
 use crate::resp::{Protocol, Reply};
 use mlua::{Lua, MultiValue, Value};
@@ -49,7 +49,7 @@ type Answer = Result<Reply, std::borrow::Cow<'static, str>>;
 
 /// The command's reply. Err: it was refused before it ran; it has been counted.
 fn answer(call: &mut Call, args: &[Bytes]) -> Answer {
-    let found = commands::entry_of(args);
+    let found = call.server.entry_of(args);
     let checked = match &found {
         Ok(entry) => check(call, entry, args),
         Err(_) => Err("ERR Unknown Redis command called from script".into()),
@@ -65,7 +65,7 @@ fn answer(call: &mut Call, args: &[Bytes]) -> Answer {
     Ok(perform(call, entry, args))
 }
 
-fn check(call: &mut Call, entry: &Entry, args: &[Bytes]) -> Result<(), std::borrow::Cow<'static, str>> {
+fn check(call: &mut Call, entry: &'static Entry, args: &[Bytes]) -> Result<(), std::borrow::Cow<'static, str>> {
     let command = entry.command;
     let fits = match usize::try_from(entry.arity) {
         Ok(words) => args.len() == words,
@@ -147,8 +147,9 @@ fn perform(call: &mut Call, entry: &'static Entry, args: &[Bytes]) -> Reply {
 /// `redis.acl_check_cmd`: whether the script's user may call this command.
 pub fn acl_check_cmd(_: &Lua, running: &Running, args: MultiValue) -> Ended {
     let args = arguments(&args)?;
-    let entry = commands::entry_of(&args)
-        .map_err(|_| Thrown::Line(String::from("ERR Invalid command passed to redis.acl_check_cmd()")))?;
-    let allowed = running.with(|call| call.me().user.check(entry, &args).is_ok());
-    Ok(vec![Value::Boolean(allowed.unwrap_or(false))])
+    let allowed = running.with(|call| Some(call.me().user.check(call.server.entry_of(&args).ok()?, &args).is_ok()));
+    match allowed.flatten() {
+        Some(allowed) => Ok(vec![Value::Boolean(allowed)]),
+        None => Err(Thrown::Line(String::from("ERR Invalid command passed to redis.acl_check_cmd()"))),
+    }
 }
