@@ -280,6 +280,7 @@ mod tests {
             users: Vec::new(),
             evicted_keys: 0,
             replication: None,
+            cluster: None,
         };
         World { instances: vec![instance], ..World::default() }
     }

@@ -84,6 +84,94 @@ pub struct Instance {
     pub evicted_keys: u64,
     /// None unless it runs.
     pub replication: Option<Replication>,
+    /// None unless it runs, and runs as a node of a cluster.
+    pub cluster: Option<Cluster>,
+}
+
+/// What a node holds for true of its cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cluster {
+    pub id: String,
+    pub shard: String,
+    /// `cluster_state:ok`.
+    pub ok: bool,
+    /// The highest epoch that it has heard of, and that of its own slots (of a replica: of its primary's).
+    pub current_epoch: u64,
+    pub epoch: u64,
+    pub last_vote_epoch: u64,
+    /// Primaries with slots: a majority of these is needed for everything.
+    pub size: usize,
+    /// Sorted by id; itself among them.
+    pub nodes: Vec<ClusterNode>,
+    /// Slots that move away, with the id of where to; and slots that come, with where from.
+    pub migrating: Vec<(u16, String)>,
+    pub importing: Vec<(u16, String)>,
+    /// How many keys it has of each slot that has any.
+    pub keys: Vec<(u16, usize)>,
+    pub election: Option<Election>,
+    /// A manual failover is under way, until then.
+    pub manual_failover: Option<Millis>,
+}
+
+/// A node as another node knows it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClusterNode {
+    pub id: String,
+    /// What the lab calls the server at this address, if it is one of the lab's.
+    pub name: Option<String>,
+    pub host: String,
+    pub port: u16,
+    pub myself: bool,
+    pub replica: bool,
+    /// Of a replica: the id of its primary, if that is known.
+    pub of: Option<String>,
+    pub epoch: u64,
+    /// As CLUSTER NODES writes them: `myself,master`, `slave,fail`.
+    pub flags: String,
+    /// PFAIL: it does not answer this node.
+    pub suspected: bool,
+    /// FAIL: a majority says so.
+    pub failed: bool,
+    pub handshake: bool,
+    /// Ids of the primaries that said of late that it does not answer them.
+    pub reported_by: Vec<String>,
+    /// Runs of slots, both ends included.
+    pub slots: Vec<(u16, u16)>,
+    /// This node's own link to it stands.
+    pub linked: bool,
+    pub ping_sent: Option<Millis>,
+    pub pong_received: Option<Millis>,
+    /// How much of the replication stream it said it has.
+    pub offset: i64,
+}
+
+/// A replica's attempt to take its primary's place.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Election {
+    /// When it asks for votes, or did.
+    pub starts_at: Millis,
+    /// The votes have been asked for, in this epoch.
+    pub epoch: Option<u64>,
+    pub votes: usize,
+    pub needed: usize,
+    /// Siblings with more data.
+    pub rank: usize,
+}
+
+impl Cluster {
+    /// This node as it sees itself.
+    pub fn me(&self) -> Option<&ClusterNode> {
+        self.nodes.iter().find(|node| node.myself)
+    }
+
+    pub fn node(&self, id: &str) -> Option<&ClusterNode> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+
+    /// Who owns a slot, as this node sees it.
+    pub fn owner(&self, slot: u16) -> Option<&ClusterNode> {
+        self.nodes.iter().find(|node| node.slots.iter().any(|(first, last)| (*first..=*last).contains(&slot)))
+    }
 }
 
 /// A server's place in replication.

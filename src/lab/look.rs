@@ -57,7 +57,13 @@ impl World {
             expired_keys: instance.map_or(0, |it| it.stats.expired_keys),
             evicted_keys: instance.map_or(0, |it| it.stats.evicted_keys),
             replication: instance.map(look_at_replication),
+            cluster: instance.and_then(|it| self.look_at_cluster(it)),
         }
+    }
+
+    /// The instance of the server that listens on `port`, for tests and measures; None: it does not run.
+    pub fn instance(&self, port: u16) -> Option<&Instance> {
+        self.processes.iter().find(|process| process.port == port)?.instance.as_deref()
     }
 
     fn look_at_client(&self, at: usize, instance: &Instance, client: &Client) -> snapshot::Client {

@@ -17,6 +17,7 @@ pub mod disk;
 mod history;
 pub mod journal;
 mod look;
+mod look_cluster;
 mod network;
 pub mod orders;
 mod parcel;

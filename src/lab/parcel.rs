@@ -2,51 +2,30 @@
 
 use super::network::{End, What};
 use crate::base::quote;
+use crate::engine::cluster;
+use crate::engine::cluster::words::Names;
 use crate::resp::decode::{Limits, Requests};
 
 /// Longer texts are cut.
 const SHOWN: usize = 60;
 
 /// `bus`: in the cluster's binary format; else RESP, requests towards the listener and replies or a replica's stream
-/// towards who dialled.
-pub fn words(bus: bool, to: End, what: &What) -> String {
+/// towards who dialled. `names`: how nodes are called.
+pub fn words(bus: bool, to: End, what: &What, names: Names) -> String {
     match what {
         What::Dial => String::from("connect"),
         What::Accepted => String::from("connected"),
         What::Refused => String::from("connection refused"),
         What::Closed => String::from("connection closed"),
-        What::Bytes(bytes) if bus => bus_words(bytes),
+        What::Bytes(bytes) if bus => bus_words(bytes, names),
         What::Bytes(bytes) if to == End::Listener => requests(bytes),
         What::Bytes(bytes) => reply(bytes),
     }
 }
 
-/// Types of Redis' clusterMsg, by number.
-const BUS_TYPES: [&str; 11] = [
-    "PING",
-    "PONG",
-    "MEET",
-    "FAIL",
-    "PUBLISH",
-    "FAILOVER_AUTH_REQUEST",
-    "FAILOVER_AUTH_ACK",
-    "UPDATE",
-    "MFSTART",
-    "MODULE",
-    "PUBLISHSHARD",
-];
-
-fn bus_words(bytes: &[u8]) -> String {
-    let mut names = Vec::new();
-    let mut rest = bytes;
-    // Signature, total length, version, port, type: then the rest of the message.
-    while let Some(head) = rest.get(..14).filter(|head| head.starts_with(b"RCmb")) {
-        let len = u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize;
-        let kind = usize::from(u16::from_be_bytes([head[12], head[13]]));
-        names.push(BUS_TYPES.get(kind).copied().unwrap_or("?"));
-        rest = rest.get(len.max(14)..).unwrap_or_default();
-    }
-    if names.is_empty() { format!("{} bytes", bytes.len()) } else { names.join(", ") }
+fn bus_words(bytes: &[u8], names: Names) -> String {
+    let told = cluster::words::words(bytes, names);
+    if told.is_empty() { format!("{} bytes", bytes.len()) } else { told.join(", ") }
 }
 
 fn requests(bytes: &[u8]) -> String {
@@ -85,14 +64,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_replies_and_bus_messages_are_told() {
-        let of = |to, text: &[u8]| words(false, to, &What::Bytes(text.to_vec()));
+    fn requests_and_replies_are_told() {
+        let of = |to, text: &[u8]| words(false, to, &What::Bytes(text.to_vec()), &|id| id.to_string());
         assert_eq!(of(End::Listener, b"*1\r\n$4\r\nPING\r\n"), "PING");
         assert_eq!(of(End::Dialler, b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*1\r\n$4\r\nPING\r\n"), "SELECT 0 | PING");
         assert_eq!(of(End::Dialler, b"+CONTINUE abc\r\n"), "+CONTINUE abc");
         assert_eq!(of(End::Dialler, b"$176\r\nREDIS"), "a snapshot, 11 bytes");
-        let mut message = b"RCmb\0\0\0\x10\0\x01\x18\xeb\0\x05??".to_vec();
-        message.extend_from_within(..);
-        assert_eq!(words(true, End::Dialler, &What::Bytes(message)), "FAILOVER_AUTH_REQUEST, FAILOVER_AUTH_REQUEST");
     }
 }

@@ -1,8 +1,10 @@
 //! Servers on the network: what they dial and send becomes parcels, what arrives becomes their inputs; and its faults.
 
 use super::network::{End, Fault, Parcel, Side, What};
+use super::process::Process;
 use super::world::World;
 use crate::base::Millis;
+use crate::engine::cluster::NodeId;
 use crate::engine::link::{Address, LinkId};
 use crate::engine::{ClientId, Input, Instance, Output};
 use crate::port::NetworkChange;
@@ -132,8 +134,24 @@ impl World {
     fn describe(&self, parcel: &Parcel) -> String {
         let wire = &self.network.wires[&parcel.wire];
         let name = |end: End| self.processes[wire.process(end)].name.clone();
-        let words = super::parcel::words(wire.bus, parcel.to, &parcel.what);
+        let words = super::parcel::words(wire.bus, parcel.to, &parcel.what, &|id| self.name_of(id));
         format!("{} -> {}: {words}", name(parcel.to.other()), name(parcel.to))
+    }
+
+    /// How the lab calls the node with this name on the cluster bus.
+    fn name_of(&self, id: NodeId) -> String {
+        let is = |process: &&Process| {
+            process.instance.as_deref().and_then(|it| it.cluster.as_deref()).is_some_and(|it| it.me().id == id)
+        };
+        let by_port = || {
+            // One that is down cannot say who it is; another may remember where it was.
+            let clusters = self.processes.iter().filter_map(|process| process.instance.as_deref()?.cluster.as_deref());
+            let port =
+                clusters.filter_map(|it| it.find(id).map(|handle| it.node(handle).port)).find(|port| *port > 0)?;
+            self.processes.iter().find(|process| process.port == port)
+        };
+        let process = self.processes.iter().find(is).or_else(by_port);
+        process.map_or_else(|| id.as_str()[..8.min(id.as_str().len())].to_owned(), |process| process.name.clone())
     }
 
     // -- looking -----------------------------------------------------------------------------------------------------
@@ -152,7 +170,7 @@ impl World {
                 from: name(wire.process(to.other())),
                 to: name(wire.process(to)),
                 kind: kind(wire.bus),
-                what: super::parcel::words(wire.bus, to, what),
+                what: super::parcel::words(wire.bus, to, what, &|id| self.name_of(id)),
                 bytes,
                 at,
             });

@@ -41,6 +41,8 @@ pub mod keys;
 
 pub mod redirect;
 
+pub mod words;
+
 mod turn;
 
 pub use node::{Flags, Handle, Node, NodeId};

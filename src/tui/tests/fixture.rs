@@ -134,6 +134,7 @@ pub fn instance(keys: Vec<Key>, disk: Disk) -> Instance {
         users: Vec::new(),
         evicted_keys: 0,
         replication: None,
+        cluster: None,
     }
 }
 

@@ -1,0 +1,5 @@
+//! Redis Cluster in the lab: whole clusters on a simulated network, with faults, by seed.
+
+mod lab;
+
+mod forming;
