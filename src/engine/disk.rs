@@ -42,6 +42,12 @@ pub trait Disk {
     fn list(&self, dir: &str) -> Result<Vec<String>, DiskError>;
     /// None if there is no such file.
     fn len(&self, path: &str) -> Option<u64>;
+
+    /// Who else waits while a script runs long. It comes by the way of the disk, which goes wherever a command goes; only
+    /// `redlab serve` has one.
+    fn outside(&mut self) -> Option<&mut dyn super::hooks::Outside> {
+        None
+    }
 }
 
 /// A disk in memory that forgets nothing and loses nothing: for tests and for a sandbox without files.

@@ -7,7 +7,7 @@ use super::cluster::redirect::is_redirection;
 use super::command::{self, Command, Flags, Group, Outcome};
 use super::commands::{self, Entry};
 use super::refusal::{self, Refusal};
-use super::{ANY_DB, Env, Instance, Outbox, Output};
+use super::{ANY_DB, Env, Input, Instance, Outbox, Output};
 use crate::base::{Bytes, quote};
 use crate::resp::{Protocol, Reply};
 
@@ -24,6 +24,29 @@ impl Instance {
         client.last_seen_at = env.now;
         self.carry_out(env, id, &args, out);
         self.after_step(env, out);
+    }
+
+    /// What somebody else sends while the script of `runs` keeps the server busy. Of the client itself nothing is heard until
+    /// the script has ended.
+    pub(in crate::engine) fn meanwhile(&mut self, env: &mut Env, runs: ClientId, input: Input, out: &mut Outbox) {
+        match input {
+            Input::Connect(id) => self.welcome(id, None, out),
+            Input::ConnectFrom(id, ends) => self.welcome(id, Some(ends), out),
+            Input::Hangup(id) if id == runs => self.scripting.gone.push(id),
+            Input::Hangup(id) => self.hang_up(id),
+            Input::Request(id, args) if !args.is_empty() => {
+                let Some(client) = self.clients.get_mut(&id) else { return };
+                if id == runs || client.blocked.is_some() || client.postponed {
+                    client.waiting.push_back(args);
+                    return;
+                }
+                client.last_seen_at = env.now;
+                let (current, mark) = (self.current, self.command_mark);
+                self.carry_out(env, id, &args, out);
+                (self.current, self.command_mark) = (current, mark);
+            }
+            _ => {}
+        }
     }
 
     /// One request from look-up to reply.
@@ -172,6 +195,12 @@ impl Instance {
         let context = if client.transaction.is_some() { Context::Multi } else { Context::TopLevel };
         self.permit(id, entry, args, context).map_err(|denied| self.noperm(id, denied, entry, args))?;
         self.check_slots(id, command, args)?;
+        if let Some(active) = &self.scripting.active
+            && active.is_slow()
+            && !command.flags.has(command::ALLOW_BUSY)
+        {
+            return Err(active.busy());
+        }
         // Room is made for every command, reads too; only those that need memory are refused where none can be had.
         let room = self.make_room(env.now, env.rng, out);
         if self.trackers.clients > 0 {
@@ -409,6 +438,9 @@ impl Instance {
 
     /// Serves waiting clients, then hands what was propagated to persistence and replicas.
     fn after_step(&mut self, env: &mut Env, out: &mut Outbox) {
+        for id in std::mem::take(&mut self.scripting.gone) {
+            self.hang_up(id);
+        }
         if self.pause.is_some_and(|pause| pause.until <= env.now) {
             self.pause = None;
             self.resume_postponed();

@@ -3,6 +3,7 @@
 use super::connection::{Connection, Got};
 use super::links::{FIRST_LINK, Links};
 use super::listen::{Listener, Stream};
+use super::meanwhile::Lent;
 use crate::base::{Millis, Rng};
 use crate::engine::client::Ends;
 use crate::engine::disk::Disk;
@@ -42,12 +43,19 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
     while server.nodes.iter().any(Option::is_some) {
         let due = last_tick + server.patience();
         let idle = due.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-        let wait = if server.unread.is_empty() && server.links.news.is_empty() { idle } else { Duration::ZERO };
+        let wait = if server.unread.is_empty() && server.late_listeners.is_empty() && server.links.news.is_empty() {
+            idle
+        } else {
+            Duration::ZERO
+        };
         match server.poll.poll(&mut events, Some(wait)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => other?,
         }
         let now = wall_clock();
+        for token in std::mem::take(&mut server.late_listeners) {
+            server.accept(token, now, log)?;
+        }
         for token in std::mem::take(&mut server.unread) {
             match token {
                 FIRST_LINK.. => server.link_turn(token, now, log),
@@ -101,21 +109,25 @@ fn wall_clock() -> Millis {
 pub(super) struct Server {
     pub(super) poll: Poll,
     /// None: this instance has ended.
-    nodes: Vec<Option<Node>>,
+    nodes: Vec<Option<Box<Node>>>,
     /// Tokens below are listeners: node and listener of each, those of the bus behind those for clients.
-    listeners: Vec<(usize, usize)>,
-    first_client: usize,
+    pub(super) listeners: Vec<(usize, usize)>,
+    pub(super) first_client: usize,
     /// By token, which is `first_client` plus the client's id.
-    connections: BTreeMap<usize, Connection>,
-    next_client: u64,
+    pub(super) connections: BTreeMap<usize, Connection>,
+    pub(super) next_client: u64,
     pub(super) scratch: Vec<u8>,
     out: Outbox,
     /// Connections with something to write since the last flush.
-    dirty: Vec<usize>,
+    pub(super) dirty: Vec<usize>,
     /// Connections that may hold more than their last turn read: readiness is told once for each arrival (edge-triggered),
     /// so nobody would say so again.
     pub(super) unread: Vec<usize>,
     pub(super) links: Links,
+    /// Of `dirty`, while a script runs: what has to wait for the event loop.
+    pub(super) late: Vec<usize>,
+    /// Listeners that were called while a script ran, and whose callers still wait.
+    pub(super) late_listeners: Vec<usize>,
     pub(super) links_accepted: u64,
     /// Links with something to write.
     pub(super) dirty_links: Vec<usize>,
@@ -133,7 +145,7 @@ impl Server {
         }
         Ok(Server {
             poll,
-            nodes: nodes.into_iter().map(Some).collect(),
+            nodes: nodes.into_iter().map(Box::new).map(Some).collect(),
             first_client: listeners.len(),
             listeners,
             connections: BTreeMap::new(),
@@ -143,6 +155,8 @@ impl Server {
             dirty: Vec::new(),
             unread: Vec::new(),
             links: Links::default(),
+            late: Vec::new(),
+            late_listeners: Vec::new(),
             links_accepted: 0,
             dirty_links: Vec::new(),
         })
@@ -154,11 +168,11 @@ impl Server {
         if waits { Duration::from_millis(5) } else { TICK }
     }
 
-    fn id_of(&self, token: usize) -> ClientId {
+    pub(super) fn id_of(&self, token: usize) -> ClientId {
         ClientId((token - self.first_client) as u64)
     }
 
-    fn token_of(&self, id: ClientId) -> usize {
+    pub(super) fn token_of(&self, id: ClientId) -> usize {
         self.first_client + id.0 as usize
     }
 
@@ -229,20 +243,26 @@ impl Server {
 
     /// Gives one input to a node and deals out what it says.
     pub(super) fn step(&mut self, index: usize, now: Millis, input: Input, log: &mut Log) {
-        self.carry_out(index, now, log, |instance, env, out| instance.step(env, input, out));
+        let client = if let Input::Request(id, _) = &input { Some(*id) } else { None };
+        self.carry_out(index, now, client, log, |instance, env, out| instance.step(env, input, out));
     }
 
+    /// Lets an instance do some work and deals out what it says. `client`: whose request the work is.
     fn carry_out(
         &mut self,
         index: usize,
         now: Millis,
+        client: Option<ClientId>,
         log: &mut Log,
         work: impl FnOnce(&mut Instance, &mut Env, &mut Outbox),
     ) {
+        // Taken out, so that a script that runs long can be given all the rest.
+        let Some(mut node) = self.nodes[index].take() else { return };
         let mut out = std::mem::take(&mut self.out);
-        let Some(node) = &mut self.nodes[index] else { return };
-        let mut env = Env { now, rng: &mut node.rng, disk: node.disk.as_mut() };
-        work(&mut node.instance, &mut env, &mut out);
+        let Node { instance, disk, rng, listeners, .. } = &mut *node;
+        let mut lent = Lent { disk: disk.as_mut(), server: self, listeners, index, client };
+        work(instance, &mut Env { now, rng, disk: &mut lent }, &mut out);
+        self.nodes[index] = Some(node);
         let mut ended = false;
         for output in out.drain(..) {
             match output {
@@ -305,7 +325,7 @@ impl Server {
     fn end_all(&mut self, now: Millis, log: &mut Log) {
         for index in 0..self.nodes.len() {
             // A server that cannot save stays; its log says why.
-            self.carry_out(index, now, log, |instance, env, out| drop(instance.terminate(env, out)));
+            self.carry_out(index, now, None, log, |instance, env, out| drop(instance.terminate(env, out)));
         }
     }
 

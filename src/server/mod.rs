@@ -8,6 +8,7 @@ mod disk;
 mod event_loop;
 mod links;
 mod listen;
+mod meanwhile;
 
 pub use disk::FileDisk;
 pub use event_loop::{Node, serve};

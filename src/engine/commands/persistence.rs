@@ -137,6 +137,11 @@ fn shutdown(call: &mut Call) -> Outcome {
         // A shutdown that waits for replicas could be called off; here it never waits.
         return Err(Refusal::new("ERR No shutdown in progress."));
     }
+    if !how.nosave
+        && let Some(active) = &call.server.scripting.active
+    {
+        return Err(active.busy());
+    }
     let mut env = Env { now: call.now, rng: call.rng, disk: call.disk };
     call.server.shut_down(&mut env, how, call.out).map(|()| Reply::None)
 }

@@ -5,7 +5,7 @@ use super::machine::Registered;
 use super::rand::Rand48;
 use super::running::Running;
 use super::script::ScriptFlags;
-use super::{call, convert, raw, script};
+use super::{busy, call, convert, raw, script};
 use crate::base::Bytes;
 use crate::engine::{Output, VERSION};
 use crate::resp::Protocol;
@@ -216,11 +216,18 @@ pub fn math_table(lua: &Lua, running: &Rc<Running>, math: &Table) -> mlua::Resul
 pub fn may_go_on(lua: &Lua, running: &Rc<Running>) -> mlua::Result<Function> {
     let running = Rc::clone(running);
     lua.create_function(move |lua, ()| {
-        let verdict = running.with(|call| call.server.scripting.active.as_ref().is_some_and(|it| it.killed));
-        if verdict == Some(true) {
-            return convert::error_table(lua, "ERR Script killed by user with SCRIPT KILL...", false).map(Some);
-        }
-        Ok(None)
+        let rounds = running.rounds.get() + 1;
+        running.rounds.set(rounds);
+        let line = if running.is_loading() {
+            let began_us = running.began_us.get();
+            let late = running.with(|call| busy::loads_too_long(Some((call, began_us)), rounds));
+            let late = late.unwrap_or_else(|| busy::loads_too_long(None, rounds));
+            late.then_some("ERR FUNCTION LOAD timeout")
+        } else {
+            let ends = running.with(|call| busy::must_end(call, rounds)).unwrap_or(false);
+            ends.then_some("ERR Script killed by user with SCRIPT KILL...")
+        };
+        line.map(|line| convert::error_table(lua, line, false)).transpose()
     })
 }
 

@@ -11,6 +11,7 @@
 pub mod library;
 pub mod script;
 
+mod busy;
 mod machine;
 mod running;
 
@@ -52,6 +53,8 @@ pub struct Scripting {
     pub active: Option<Box<Active>>,
     /// An error that the command is about to answer has been counted where it arose.
     pub error_counted: bool,
+    /// Clients that went away while their script ran.
+    pub gone: Vec<crate::engine::ClientId>,
     /// There was no room under `maxmemory` when the command began.
     pub out_of_memory: bool,
 }
