@@ -5,6 +5,7 @@
 
 pub mod databases;
 pub mod keys;
+pub mod orders;
 pub mod timeline;
 pub mod twin;
 
@@ -16,6 +17,7 @@ pub enum Picture {
     Keys,
     Disk,
     Timeline,
+    Orders,
     Databases,
     Twin,
     Sql,
@@ -38,6 +40,12 @@ pub const PICTURES: &[Entry] = &[
         "timeline",
         "Timeline",
         "the commands of all terminals in order: what waits for EXEC, who watches what, whose write broke whose watch",
+    ),
+    entry(
+        Picture::Orders,
+        "orders",
+        "Orders",
+        "what comes of two programs in every order, in which a race is found, and one order replayed",
     ),
     entry(
         Picture::Databases,
@@ -83,6 +91,8 @@ pub struct Look<'a> {
     pub events: &'a [Event],
     /// The names of the lab's terminals, in order: the first is A.
     pub terminals: &'a [String],
+    /// What `:orders` has compared.
+    pub orders: Option<orders::Played<'a>>,
 }
 
 /// The letter of the terminal with this index: A, B, C.
@@ -96,6 +106,7 @@ pub fn words(picture: Picture, look: &Look) -> Vec<String> {
         Picture::Keys => keys::words(look),
         Picture::Disk => keys::disk_words(look),
         Picture::Timeline => timeline::words(look),
+        Picture::Orders => orders::words(look.orders),
         Picture::Databases => databases::words(look),
         Picture::Twin => twin::words(look),
         Picture::Sql => keys::table_words(look),

@@ -509,7 +509,7 @@ mod tests {
     fn said_of(lines: &[(&str, &str, Reply)]) -> Vec<String> {
         let terminals = ["alice".to_owned(), "bob".to_owned()];
         let events = history(lines);
-        words(&Look { world: &World::default(), events: &events, terminals: &terminals })
+        words(&Look { world: &World::default(), events: &events, terminals: &terminals, orders: None })
     }
 
     #[test]

@@ -125,6 +125,8 @@ pub enum Action {
     PreviousPane,
     NextTerminal,
     Picture,
+    /// One step on in the picture that is shown.
+    Step,
     Maximise,
     Mouse,
     Theme,
@@ -213,6 +215,14 @@ pub const BINDINGS: &[Binding] = &[
         "picture",
         "Walk through the pictures: keys, disk, timeline and what the lesson has",
         "picture",
+    ),
+    bind(
+        Everywhere,
+        &[Key::ctrl('g'), f(11)],
+        Action::Step,
+        "step",
+        "One step on: of the order that is replayed, of a network that stands still",
+        "",
     ),
     bind(Everywhere, &[f(2), Key::alt(Char('l'))], Action::Lessons, "lessons", "The list of lessons", "lessons"),
     bind(
@@ -328,6 +338,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(Pane, &[Key::char(' ')], Action::PageDown, "", "A page down", ""),
     bind(Pane, &[Key::char('b')], Action::PageUp, "", "A page up", ""),
     bind(Pane, &[k(Tab), k(Enter), k(Esc), Key::char('i')], Action::Escape, "", "Back to the prompt", "prompt"),
+    bind(Pane, &[Key::char('n')], Action::Step, "", "One step on in the picture", ""),
     bind(Pane, &[Key::char('?')], Action::Help, "", "Help", ""),
     bind(Pane, &[Key::char(':')], Action::Palette, "", "Everything the lab can do, by name", ""),
     bind(Pane, &[Key::char('z')], Action::Maximise, "", "This pane large", ""),

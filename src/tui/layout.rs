@@ -124,7 +124,7 @@ fn beside(model: &Model, areas: &mut Areas, body: Rect) {
     areas.lesson = Some(lesson);
     areas.walls.push(wall);
     // Beside terminals that take the width, a long picture has its place to itself.
-    let long = several && matches!(model.picture, Picture::Databases | Picture::Twin);
+    let long = several && matches!(model.picture, Picture::Databases | Picture::Twin | Picture::Orders);
     let two = body.height >= 34 && model.pictures().len() > 1 && !long;
     let pictures = if several {
         place_terminals(model, areas, lower);

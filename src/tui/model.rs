@@ -244,6 +244,9 @@ impl Model {
         let lesson = &self.scene.lesson;
         let several = lesson.world.terminals.len() > 1;
         let twins = lesson.world.instances.len() > 1;
+        if self.scene.orders.is_some() {
+            pictures.push(Picture::Orders);
+        }
         let rooms = lesson.teaches.iter().any(|taught| ROOMS.contains(&taught.split(' ').next().unwrap_or("")));
         if twins {
             pictures.push(Picture::Twin);

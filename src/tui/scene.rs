@@ -2,7 +2,7 @@
 
 use crate::base::{Bytes, Millis};
 use crate::lesson::Lesson;
-use crate::picture::{Look, databases, timeline, twin};
+use crate::picture::{Look, databases, orders, timeline, twin};
 use crate::snapshot::{self, Event, What};
 use crate::tutor::{ExerciseState, Session};
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub struct Scene {
     /// The last changes of keys, oldest first.
     pub writes: Vec<Write>,
     pub derived: Arc<Derived>,
+    /// What `:orders` has compared.
+    pub orders: Option<orders::Facts>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +61,7 @@ impl Scene {
             .rev()
             .collect();
         let (world, names) = (session.snapshot(), session.terminal_names());
-        let look = Look { world: &world, events: session.events(), terminals: &names };
+        let look = Look { world: &world, events: session.events(), terminals: &names, orders: None };
         let derived = match before {
             Some(scene) if scene.derived.still_holds(scene, &look) => scene.derived.clone(),
             _ => Arc::new(Derived::of(&look)),
@@ -77,6 +79,7 @@ impl Scene {
                 .collect(),
             writes,
             derived,
+            orders: session.played().as_ref().map(orders::of),
         }
     }
 

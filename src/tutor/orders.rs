@@ -5,7 +5,8 @@
 use super::Session;
 use crate::console::{Class, Line, Orders as Asked};
 use crate::lesson::Opens;
-use crate::race::{self, Kind, Mark, Orders, Program, Run, letter};
+use crate::picture::orders::{self as picture, NOTHING_YET, state};
+use crate::race::{Kind, Orders, Program, Run, letter};
 
 /// Programs that were run against each other.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +19,6 @@ pub struct Compared {
     /// How many of its steps have been shown.
     pub shown: usize,
 }
-
-const NOTHING_YET: &str = "Nothing has been compared yet. `:orders FILE FILE` runs two programs in every order, `:orders typed` what was typed in two terminals.";
 
 impl Session {
     pub(super) fn orders(&mut self, asked: Asked) -> Vec<Line> {
@@ -176,13 +175,6 @@ fn summary(orders: &Orders) -> Vec<Line> {
 
 const OUTCOMES_SHOWN: usize = 8;
 
-/// `stock "9"  A: OK  B: OK`.
-fn state(keys: &[(String, String)], ends: &[race::End]) -> String {
-    let keys = keys.iter().map(|(key, value)| format!("{key} {value}"));
-    let ends = ends.iter().enumerate().map(|(nth, end)| format!("{}: {}", letter(nth), end.text()));
-    keys.chain(ends).collect::<Vec<_>>().join("  ")
-}
-
 fn heading(compared: &Compared) -> Line {
     let at = compared.chosen.unwrap_or(0);
     let letters = compared.orders.orders[at].letters();
@@ -200,35 +192,10 @@ fn told(run: &Run, index: usize) -> Vec<Line> {
             .and(Class::Plain, reply),
     ];
     let mut say = |class, text: String| lines.push(Line::new(class, format!("       {text}")));
-    for (who, key) in &step.broke {
-        let (by, whose) = (letter(step.who), letter(*who));
-        say(Class::Note, format!("{by} changed {key}, which {whose} watches: {whose}'s EXEC will do nothing."));
-    }
-    for mark in run.races.iter().filter(|mark| mark.write == index) {
-        say(Class::Bad, in_words(run, mark));
-    }
-    if let Some(then) = &step.then {
-        say(Class::Note, format!("{then}."));
+    for (race, note) in picture::notes(run, index) {
+        say(if race { Class::Bad } else { Class::Note }, note);
     }
     lines
-}
-
-fn in_words(run: &Run, mark: &Mark) -> String {
-    let who = |step: usize| run.steps.get(step).map_or('?', |step| letter(step.who));
-    let (writer, other) = (who(mark.write), who(mark.other));
-    match mark.read {
-        Some(read) => format!(
-            "STALE READ: {writer} goes by what it read in step {}; {other} changed {} in step {}.",
-            read + 1,
-            mark.key,
-            mark.other + 1
-        ),
-        None => format!(
-            "LOST UPDATE: what {other} wrote to {} in step {} is gone, and {writer} never saw it.",
-            mark.key,
-            mark.other + 1
-        ),
-    }
 }
 
 fn ending(compared: &Compared) -> Line {

@@ -304,7 +304,15 @@ impl Session {
     /// A picture of the lab in sentences.
     pub fn picture_words(&self, picture: Picture) -> Vec<String> {
         let (world, terminals) = (self.snapshot(), self.terminal_names());
-        picture::words(picture, &picture::Look { world: &world, events: &self.events, terminals: &terminals })
+        let look = picture::Look { world: &world, events: &self.events, terminals: &terminals, orders: self.played() };
+        picture::words(picture, &look)
+    }
+
+    /// What `:orders` found last, for pictures.
+    pub fn played(&self) -> Option<picture::orders::Played<'_>> {
+        let compared = self.compared.as_ref()?;
+        let (orders, run) = (&compared.orders, &compared.run);
+        Some(picture::orders::Played { orders, chosen: compared.chosen, run, shown: compared.shown })
     }
 
     pub fn terminal_names(&self) -> Vec<String> {

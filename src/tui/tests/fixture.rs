@@ -177,6 +177,7 @@ pub fn scene() -> Scene {
         terminals: vec![TerminalState { name: "alice".into(), prompt: "127.0.0.1:6379> ".into(), busy: false }],
         writes: Vec::new(),
         derived: Default::default(),
+        orders: None,
     }
 }
 
@@ -271,7 +272,7 @@ pub fn two() -> Scene {
     clients.push(Client { id: 4, terminal: Some("bob".into()), blocked: true, ..clients[0].clone() });
     clients[0].queued = Some(vec![vec!["SET".into(), "stock".into(), "4".into()]]);
     clients[0].watched = vec![(0, "stock".into())];
-    scene.derived = Derived::of(&Look { world: &scene.world, events: &events, terminals: &names }).into();
+    scene.derived = Derived::of(&Look { world: &scene.world, events: &events, terminals: &names, orders: None }).into();
     scene
 }
 
@@ -345,6 +346,50 @@ pub fn shop() -> Scene {
         happen(name, What::Process { pid, state: State::Running, how: "started".into() });
     }
     let names = ["alice".to_owned(), "bob".to_owned()];
-    scene.derived = Derived::of(&Look { world: &scene.world, events: &events, terminals: &names }).into();
+    scene.derived = Derived::of(&Look { world: &scene.world, events: &events, terminals: &names, orders: None }).into();
+    scene
+}
+
+/// Two programs compared, and the order that loses an update replayed up to its third step.
+pub fn compared() -> Scene {
+    use crate::picture::orders::{Bar, Facts, Replay, Row};
+    let row = |who, command: &str, reply: &str, notes: Vec<(bool, String)>| Row {
+        who,
+        command: command.into(),
+        reply: reply.into(),
+        notes,
+    };
+    let bar = |count, keys: &str, stale, lost, example| Bar {
+        count,
+        keys: keys.into(),
+        ends: "A: OK  B: OK".into(),
+        stale,
+        lost,
+        example,
+    };
+    let lost = "LOST UPDATE: what A wrote to stock in step 3 is gone, and B never saw it.";
+    let mut scene = two();
+    scene.orders = Some(Facts {
+        names: vec!["sell.txt".into(), "sell.txt".into()],
+        count: 6,
+        of: None,
+        bars: vec![bar(4, "stock \"4\"", 4, 4, 2), bar(2, "stock \"3\"", 0, 0, 1)],
+        others: (0, 0),
+        stale: 4,
+        lost: 4,
+        worst: Some((2, "ABAB".into())),
+        replay: Some(Replay {
+            number: 2,
+            turns: vec![0, 1, 0, 1],
+            rows: vec![
+                row(0, "GET stock", "\"5\"", Vec::new()),
+                row(1, "GET stock", "\"5\"", Vec::new()),
+                row(0, "SET stock 4", "OK", Vec::new()),
+                row(1, "SET stock 4", "OK", vec![(true, lost.into())]),
+            ],
+            steps: 4,
+            end: Some("stock \"4\"  A: OK  B: OK".into()),
+        }),
+    });
     scene
 }

@@ -1,6 +1,6 @@
 //! Golden frames. A change is looked at, then taken with `INSTA_UPDATE=always cargo test --lib tui`.
 
-use super::fixture::{later, model, model_of_two, say, shop, typed};
+use super::fixture::{compared, later, model, model_of_two, say, shop, typed};
 use crate::console::{Class, Line};
 use crate::tui::keys::{Code, Key};
 use crate::tui::message::Message;
@@ -126,6 +126,11 @@ fn picture_frames(name: &str, scene: &crate::tui::model::Scene, picture: Picture
 #[test]
 fn databases_show_who_stands_where_and_what_all_share() {
     picture_frames("databases", &shop(), Picture::Databases);
+}
+
+#[test]
+fn orders_show_what_came_of_them_and_replay_one_in_lanes() {
+    picture_frames("orders", &compared(), Picture::Orders);
 }
 
 #[test]

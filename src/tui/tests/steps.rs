@@ -1,6 +1,6 @@
 //! What a key or an answer of the lab does.
 
-use super::fixture::{key, later, model, model_of_two, scene, typed};
+use super::fixture::{compared, key, later, model, model_of_two, scene, typed};
 use super::frames::text;
 use crate::base::Millis;
 use crate::console::Line;
@@ -324,4 +324,15 @@ fn a_picture_is_shown_by_name_and_the_timeline_scrolls_from_its_end() {
     assert!(text(&model).contains("WATCH stock → OK"), "{}", text(&model));
     press(&mut model, Key::of(Code::End));
     assert!(text(&model).contains("B bob redis :6379"));
+}
+
+#[test]
+fn comparing_orders_shows_them_and_the_step_key_types_the_word() {
+    let mut model = model_of_two((120, 40));
+    answer(&mut model, compared());
+    assert_eq!(model.picture, Picture::Orders);
+    assert_eq!(press(&mut model, Key::ctrl('g')), [Effect::Submit { terminal: 0, line: ":orders next".into() }]);
+    model.picture = Picture::Keys;
+    assert_eq!(press(&mut model, Key::ctrl('g')), []);
+    assert!(text(&model).contains("step by step"));
 }

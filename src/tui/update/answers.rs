@@ -3,7 +3,7 @@
 use super::super::editor::{Editor, FILE_MAX_BYTES};
 use super::super::layout::areas;
 use super::super::message::Effect;
-use super::super::model::{Focus, List, Model, Overlay, Scene};
+use super::super::model::{Focus, List, Model, Overlay, Picture, Scene};
 use super::super::theme::{Kind, Theme};
 use super::over::open_lessons;
 use super::panes::{rows_of, seen, set_theme, show_exercise, show_picture};
@@ -28,7 +28,11 @@ pub(super) fn answered(
     screens: Option<Vec<Vec<Line>>>,
 ) -> Vec<Effect> {
     let exercise = model.scene.current;
+    let compared = scene.orders.is_some() && scene.orders != model.scene.orders;
     looked(model, scene, true);
+    if compared {
+        show_picture(model, Picture::Orders);
+    }
     match screens {
         Some(screens) => model.fill(screens),
         None => lines.into_iter().for_each(|(terminal, line)| print(model, terminal, line)),

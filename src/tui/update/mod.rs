@@ -17,7 +17,9 @@ use super::typing;
 use answers::{answered, looked};
 use line::{answer_paste, cancel, edited, end_of_input, escape, insert, pasted, say, submit};
 use over::{editing, open_lessons, reading, watch};
-use panes::{next_picture, page, scroll_focused, scroll_lesson, scroll_terminal, seen, set_theme, step_pane, wheel};
+use panes::{
+    next_picture, page, scroll_focused, scroll_lesson, scroll_terminal, seen, set_theme, step, step_pane, wheel,
+};
 
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     match message {
@@ -116,6 +118,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             seen(model);
         }
         Action::Picture => next_picture(model),
+        Action::Step => return step(model),
         Action::Maximise => model.maximised = !model.maximised,
         Action::Mouse => {
             model.mouse = !model.mouse;

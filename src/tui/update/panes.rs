@@ -8,6 +8,7 @@ use super::super::text::printed;
 use super::super::theme::{Kind, Theme};
 use super::super::view::from_end;
 use super::is_ascii;
+use super::line::say;
 use super::over::scroll_reading;
 use crate::console::Line;
 use ratatui::style::Style;
@@ -81,8 +82,19 @@ pub(super) fn scroll_focused(model: &mut Model, step: i64) {
     }
 }
 
+/// One step on in the picture that is shown: said as the word that does it, which the learner so learns.
+pub(super) fn step(model: &mut Model) -> Vec<Effect> {
+    match model.picture {
+        Picture::Orders => say(model, ":orders next"),
+        _ => {
+            model.notice = Some("Nothing here goes step by step; `:orders` and a network that stands still do.".into());
+            Vec::new()
+        }
+    }
+}
+
 fn scroll_picture(model: &mut Model, step: i64) {
-    let step = if from_end(model.picture) { step.saturating_neg() } else { step };
+    let step = if from_end(model, model.picture) { step.saturating_neg() } else { step };
     model.picture_top = shifted(model.picture_top, step, 2000);
 }
 

@@ -7,6 +7,7 @@ mod databases;
 mod disk;
 mod editor;
 mod keyspace;
+mod orders;
 mod others;
 mod overlay;
 mod strip;
@@ -209,6 +210,7 @@ fn picture(model: &Model, picture: Picture, frame: &mut Frame, area: Rect, areas
         Picture::Keys => keyspace::notes(model),
         Picture::Disk => disk::notes(model),
         Picture::Timeline => timeline::notes(model),
+        Picture::Orders => orders::notes(model),
         _ => String::new(),
     };
     let inner = titled(model, frame, area, focused, title, &notes);
@@ -218,19 +220,20 @@ fn picture(model: &Model, picture: Picture, frame: &mut Frame, area: Rect, areas
         Picture::Keys => keyspace::lines(model, columns),
         Picture::Disk => disk::lines(model, columns),
         Picture::Timeline => timeline::lines(model, columns),
+        Picture::Orders => orders::lines(model, columns),
         Picture::Databases => databases::lines(model, columns),
         Picture::Twin => twin::lines(model, columns),
         Picture::Sql => others::tables(model, columns),
     };
     let room = rows.max(1);
     let scrolled = if picture == model.picture { model.picture_top.min(lines.len().saturating_sub(room)) } else { 0 };
-    let top = if from_end(picture) { lines.len().saturating_sub(room + scrolled) } else { scrolled };
+    let top = if from_end(model, picture) { lines.len().saturating_sub(room + scrolled) } else { scrolled };
     let below = lines.len().saturating_sub(top + rows);
     for (i, (y, line)) in (inner.top()..inner.bottom()).zip(lines.into_iter().skip(top)).enumerate() {
         let symbols = model.theme.symbols;
         let line = if below > 0 && i + 1 == rows {
             Line::styled(format!("{} {} more", symbols.more, below + 1), model.theme.style(Role::Dim))
-        } else if from_end(picture) && top > 0 && i == 0 && rows > 1 {
+        } else if from_end(model, picture) && top > 0 && i == 0 && rows > 1 {
             Line::styled(format!("{} {} more", symbols.less, top + 1), model.theme.style(Role::Dim))
         } else {
             line
@@ -240,8 +243,12 @@ fn picture(model: &Model, picture: Picture, frame: &mut Frame, area: Rect, areas
 }
 
 /// Pictures whose last row is the one to look at: they scroll up from there.
-pub fn from_end(picture: Picture) -> bool {
-    picture == Picture::Timeline
+pub fn from_end(model: &Model, picture: Picture) -> bool {
+    match picture {
+        Picture::Timeline => true,
+        Picture::Orders => model.scene.orders.as_ref().is_some_and(|facts| facts.replay.is_some()),
+        _ => false,
+    }
 }
 
 /// As many hints as fit, most useful first.
