@@ -44,8 +44,8 @@ pub fn key_positions(keys: Keys, args: &[Bytes]) -> Vec<usize> {
             let counted = (count + 1)..(count + 1).saturating_add(number).min(args.len()).max(count + 1);
             dest.into_iter().filter(|&at| at < args.len()).chain(counted).collect()
         }
-        // It is written for whole requests: a half-typed one may be too short for it.
-        Keys::Found(_) => Vec::new(),
+        // These are found in whole requests: a half-typed one may be too short.
+        Keys::Half { .. } | Keys::Found(_) => Vec::new(),
     }
 }
 

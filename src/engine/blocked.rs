@@ -18,6 +18,8 @@ pub struct Blocked {
     pub keys: Vec<Bytes>,
     /// Only values of this type (TYPE's word) wake it.
     pub kind: &'static str,
+    /// It is also woken when the key goes or gets another type: its group is gone then (XREADGROUP).
+    pub on_loss: bool,
     /// None: for ever.
     pub deadline: Option<Millis>,
     pub timeout_reply: Reply,
@@ -97,7 +99,9 @@ impl Waiting {
     }
 }
 
-/// Whether `value` is what a client blocked for `kind` can be served with.
-pub fn serves(kind: &'static str, value: &Value) -> bool {
-    kind.is_empty() || value.kind() == kind
+impl Blocked {
+    /// Whether the request is worth trying again, now that its key holds `value`.
+    pub fn is_woken_by(&self, value: Option<&Value>) -> bool {
+        self.on_loss || value.is_some_and(|value| self.kind.is_empty() || value.kind() == self.kind)
+    }
 }

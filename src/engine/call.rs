@@ -277,6 +277,11 @@ impl<'a> Call<'a> {
         self.server.seed
     }
 
+    /// What comes from the append only file is obeyed without the limits that clients have.
+    pub fn obeys(&self) -> bool {
+        self.server.persist.loading
+    }
+
     /// Argument `index` as an integer. Err: `value is not an integer or out of range`.
     pub fn int(&self, index: usize) -> Result<i64, Refusal> {
         super::value::string::parse_int(&self.args[index]).ok_or(refusal::NOT_INTEGER)
@@ -290,17 +295,30 @@ impl<'a> Call<'a> {
     /// Waits for `keys`: the request is run again when one of them changes. Where nobody may wait, `timeout_reply` at once.
     /// `kind` is TYPE's word for what can serve it; `timeout` in ms, 0 for ever.
     pub fn block(&mut self, keys: &[Bytes], kind: &'static str, timeout: Millis, timeout_reply: Reply) -> Outcome {
+        self.block_as(self.args.to_vec(), keys, kind, false, timeout, timeout_reply)
+    }
+
+    /// As `block`, with another request to run then; `on_loss`: also when a key goes or gets another type.
+    pub fn block_as(
+        &mut self,
+        args: Vec<Bytes>,
+        keys: &[Bytes],
+        kind: &'static str,
+        on_loss: bool,
+        timeout: Millis,
+        timeout_reply: Reply,
+    ) -> Outcome {
         if !self.may_block {
             return Ok(timeout_reply);
         }
-        let (now, db, args) = (self.now, self.db, self.args.to_vec());
+        let (now, db) = (self.now, self.db);
         let me = self.me_mut();
         let (deadline, since) = match &me.blocked {
             // Run again and still without an answer: the first deadline stands.
             Some(before) => (before.deadline, before.since),
             None => ((timeout > Millis::ZERO).then(|| now + timeout), now),
         };
-        let blocked = Blocked { args, db, keys: keys.to_vec(), kind, deadline, timeout_reply, since };
+        let blocked = Blocked { args, db, keys: keys.to_vec(), kind, on_loss, deadline, timeout_reply, since };
         me.blocked = Some(blocked.clone());
         let client = self.client;
         self.server.waiting.add(client, &blocked);

@@ -115,6 +115,12 @@ pub enum Keys {
         count: usize,
         dest: Option<usize>,
     },
+    /// Behind the word, which stands at argument `from` or later: the first half of what follows, the rest says how to
+    /// read each of them.
+    Half {
+        word: &'static str,
+        from: usize,
+    },
     /// Found by looking at the arguments: positions.
     Found(fn(&[Bytes]) -> Vec<usize>),
 }
@@ -169,6 +175,13 @@ impl Command {
         match self.keys {
             Keys::None => Vec::new(),
             Keys::Found(find) => find(args),
+            Keys::Half { word, from } => {
+                let Some(at) = (from..args.len()).find(|at| args[*at].eq_ignore_ascii_case(word.as_bytes())) else {
+                    return Vec::new();
+                };
+                let behind = args.len() - at - 1;
+                if behind == 0 || behind % 2 == 1 { Vec::new() } else { (at + 1..=at + behind / 2).collect() }
+            }
             Keys::Range { first, last, step } => {
                 let last = if last < 0 { args.len() as i32 + last } else { last.min(args.len() as i32 - 1) };
                 (first..=last).step_by(step.max(1) as usize).map(|place| place as usize).collect()

@@ -482,10 +482,8 @@ impl Instance {
     /// Runs the request of a blocked client again, now that `key` has changed.
     fn retry(&mut self, env: &mut Env, id: ClientId, key: &Bytes, out: &mut Outbox) {
         let Some(blocked) = self.clients.get(&id).and_then(|client| client.blocked.clone()) else { return };
-        let served = self.dbs[blocked.db]
-            .peek(key, env.now)
-            .is_some_and(|slot| super::blocked::serves(blocked.kind, &slot.value));
-        if !served {
+        let value = self.dbs[blocked.db].peek(key, env.now).map(|slot| &slot.value);
+        if !blocked.is_woken_by(value) {
             return;
         }
         let entry = self.entry_of(&blocked.args).expect("it was found when it blocked");

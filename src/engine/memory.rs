@@ -8,7 +8,7 @@
 
 use super::Instance;
 use super::keyspace::{Db, Slot};
-use super::value::{Hash, List, Set, Str, Value, Zset, string::parse_int};
+use super::value::{Hash, List, Set, Str, Stream, Value, Zset, stream::Node, string::parse_int};
 
 /// What a server holds before it has any key or client, in bytes: measured on 7.0.15.
 pub const STARTUP: u64 = 1_016_000;
@@ -87,6 +87,7 @@ fn value(value: &Value, samples: usize) -> usize {
         Value::Set(set) => set_size(set, samples),
         Value::Hash(hash) => hash_size(hash, samples),
         Value::Zset(zset) => zset_size(zset, samples),
+        Value::Stream(stream) => stream_size(stream, samples),
     }
 }
 
@@ -168,6 +169,32 @@ fn zset_size(zset: &Zset, samples: usize) -> usize {
         packed(member) + packed(crate::base::float::text(score).as_bytes())
     };
     OBJECT + size_class(LISTPACK_FRAME + estimate(zset.iter(), zset.len(), samples, each))
+}
+
+/// A radix tree with ids as keys, by Redis' own estimate of it.
+fn rax(keys: usize, nodes: usize) -> usize {
+    keys * 16 + nodes * (4 + 30 * 8)
+}
+
+fn stream_size(stream: &Stream, samples: usize) -> usize {
+    const STREAM: usize = 80;
+    const GROUP: usize = 40;
+    const PENDING: usize = 24;
+    const CONSUMER: usize = 32;
+    // The last listpack has room for more: 4 kB are set aside when it is made.
+    let last = |node: &Node| size_class(node.size().max(4096));
+    let nodes = stream.nodes();
+    let full = nodes.len().saturating_sub(1);
+    let lists = estimate(nodes.values().take(full), full, samples, |node| size_class(node.size()))
+        + nodes.values().next_back().map_or(0, last);
+    // Pending lists are sparse trees: about two nodes to a key, and one that is always there.
+    let pending = |keys: usize| rax(keys, 2 * keys + 1);
+    let groups = stream.groups().values().map(|group| {
+        let consumers = group.consumers().iter();
+        let consumers = consumers.map(|(name, it)| CONSUMER + name.len() + pending(it.pending().len()));
+        GROUP + pending(group.pending().len()) + PENDING * group.pending().len() + consumers.sum::<usize>()
+    });
+    OBJECT + STREAM + rax(nodes.len(), stream.rax_nodes()) + lists + groups.sum::<usize>()
 }
 
 /// The tables of a database beside its keys: buckets, and the entries of those that expire.

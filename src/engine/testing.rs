@@ -71,6 +71,18 @@ impl Lab {
         self.arrived.remove(&id).unwrap_or_default()
     }
 
+    /// The commands in the incremental file of the AOF, one a line.
+    pub fn appended(&self) -> Vec<String> {
+        let files = self.disk.files.iter();
+        let Some((_, bytes)) = files.filter(|(name, _)| name.ends_with(".incr.aof")).next_back() else {
+            return Vec::new();
+        };
+        let mut requests = crate::resp::decode::Requests::new();
+        requests.feed(bytes);
+        let line = |words: Vec<Bytes>| words.iter().map(|word| word.lossy().into_owned()).collect::<Vec<_>>().join(" ");
+        std::iter::from_fn(|| requests.next(Default::default()).expect("the AOF is RESP")).map(line).collect()
+    }
+
     /// The one reply to a command that does not wait.
     pub fn ask(&mut self, words: &[&str]) -> Reply {
         self.send("", words);

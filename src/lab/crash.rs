@@ -39,6 +39,10 @@ fn readable(value: &Value) -> String {
         Value::Set(set) => set.iter().map(|member| quote::repr(member.as_ref())).collect(),
         Value::Hash(hash) => hash.iter().map(|(f, v)| quote::repr(f.as_ref()) + &quote::repr(v.as_ref())).collect(),
         Value::Zset(zset) => zset.iter().map(|(m, score)| format!("{} {score}", quote::repr(m.as_ref()))).collect(),
+        Value::Stream(stream) => {
+            let entries: Vec<_> = stream.iter().map(|entry| (entry.id, entry.fields())).collect();
+            return format!("stream {} {entries:?} {:?}", stream.last_id, stream.groups());
+        }
     };
     parts.sort();
     format!("{} {parts:?}", value.kind())

@@ -94,5 +94,11 @@ fn add_value(digest: &mut Digest, value: &Value) {
             digest.add(member.as_ref());
             digest.add(&score.to_bits().to_le_bytes());
         }),
+        Value::Stream(stream) => {
+            digest.debug(&(stream.last_id, stream.max_deleted_id, stream.entries_added, stream.groups()));
+            for entry in stream.iter() {
+                digest.debug(&(entry.id, entry.fields()));
+            }
+        }
     }
 }

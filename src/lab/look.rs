@@ -201,6 +201,11 @@ fn look_at_value(value: &Value) -> snapshot::Value {
             let members = zset.iter().take(ITEMS_SHOWN);
             snapshot::Value::Zset(members.map(|(member, score)| (to_bytes(member), score)).collect())
         }
+        Value::Stream(stream) => {
+            let pairs = |fields: Vec<Bytes>| fields.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+            let entries = stream.iter().take(ITEMS_SHOWN);
+            snapshot::Value::Stream(entries.map(|entry| (entry.id.to_string(), pairs(entry.fields()))).collect())
+        }
     }
 }
 

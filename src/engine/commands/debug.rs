@@ -181,8 +181,7 @@ fn value_digest(slot: &keyspace::Slot, mut digest: [u8; 20]) -> [u8; 20] {
         Value::Set(_) => 2,
         Value::Zset(_) => 3,
         Value::Hash(_) => 4,
-        #[allow(unreachable_patterns, reason = "types that come later")]
-        _ => 6,
+        Value::Stream(_) => 6,
     };
     mix(&mut digest, &kind.to_be_bytes());
     match &slot.value {
@@ -201,8 +200,10 @@ fn value_digest(slot: &keyspace::Slot, mut digest: [u8; 20]) -> [u8; 20] {
             mix(&mut each, value);
             xor(&mut digest, sha::sha1(&each));
         }),
-        #[allow(unreachable_patterns, reason = "types that come later")]
-        _ => {}
+        Value::Stream(stream) => stream.iter().for_each(|entry| {
+            mix(&mut digest, format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+            entry.fields().iter().for_each(|element| mix(&mut digest, element));
+        }),
     }
     if slot.expires_at().is_some() {
         xor(&mut digest, sha::sha1(b"!!expire!!"));

@@ -8,6 +8,7 @@ use crate::engine::command::{Command, LOADING, Outcome, STALE};
 use crate::engine::config::Eviction;
 use crate::engine::{Call, VERSION, commands};
 use crate::resp::Reply;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 pub const COMMANDS: &[Command] = &[Command {
@@ -126,6 +127,12 @@ fn server(call: &mut Call, text: &mut String) {
 fn clients(call: &mut Call, text: &mut String) {
     let server = &*call.server;
     let blocked = server.clients.values().filter(|client| client.blocked.is_some() || client.postponed).count();
+    let on_loss: BTreeSet<_> = server
+        .clients
+        .values()
+        .filter_map(|client| client.blocked.as_ref().filter(|blocked| blocked.on_loss))
+        .flat_map(|blocked| blocked.keys.iter().map(|key| (blocked.db, key)))
+        .collect();
     let timed =
         server.clients.values().filter(|client| client.blocked.as_ref().is_some_and(|it| it.deadline.is_some()));
     lines(
@@ -140,7 +147,7 @@ fn clients(call: &mut Call, text: &mut String) {
             ("tracking_clients", &server.trackers.clients),
             ("clients_in_timeout_table", &timed.count()),
             ("total_blocking_keys", &server.waiting.keys()),
-            ("total_blocking_keys_on_nokey", &0),
+            ("total_blocking_keys_on_nokey", &on_loss.len()),
         ],
     );
 }

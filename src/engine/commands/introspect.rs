@@ -195,15 +195,15 @@ fn legacy_range(keys: Keys) -> [i64; 3] {
     match keys {
         Keys::Range { first, last, step } => [first, last, step].map(i64::from),
         Keys::Counted { dest: Some(dest), .. } => [dest as i64, dest as i64, 1],
-        Keys::Counted { dest: None, .. } | Keys::Found(_) | Keys::None => [0, 0, 0],
+        Keys::Counted { dest: None, .. } | Keys::Half { .. } | Keys::Found(_) | Keys::None => [0, 0, 0],
     }
 }
 
 fn info_of(entry: &Entry) -> Reply {
     let command = entry.command;
     let flags = FLAGS.iter().filter(|(flag, _)| command.flags.has(*flag)).map(|(_, name)| Reply::status(name));
-    let movable =
-        command.flags.has(command::MOVABLEKEYS) || matches!(command.keys, Keys::Found(_) | Keys::Counted { .. });
+    let movable = command.flags.has(command::MOVABLEKEYS)
+        || matches!(command.keys, Keys::Found(_) | Keys::Half { .. } | Keys::Counted { .. });
     let movable = movable.then(|| Reply::status("movablekeys"));
     let busy = command.flags.has(command::ALLOW_BUSY).then(|| Reply::status("allow_busy"));
     let [first, last, step] = legacy_range(command.keys);
@@ -232,10 +232,12 @@ fn key_specs(command: &Command) -> Vec<Reply> {
         Reply::Map(pairs.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect())
     };
     let at = |index: i64| map(vec![("type", Reply::bulk("index")), ("spec", map(vec![("index", Reply::Int(index))]))]);
-    let range = |last: i64, step: i64| {
-        let spec = map(vec![("lastkey", Reply::Int(last)), ("keystep", Reply::Int(step)), ("limit", Reply::Int(0))]);
+    let limited = |last: i64, step: i64, limit: i64| {
+        let spec =
+            map(vec![("lastkey", Reply::Int(last)), ("keystep", Reply::Int(step)), ("limit", Reply::Int(limit))]);
         map(vec![("type", Reply::bulk("range")), ("spec", spec)])
     };
+    let range = |last: i64, step: i64| limited(last, step, 0);
     let flags = key_flags::of(command);
     let spec = |group: usize, begin: Reply, find: Reply| {
         let flags = flag_set(flags[group.min(flags.len() - 1)]);
@@ -259,6 +261,11 @@ fn key_specs(command: &Command) -> Vec<Reply> {
             let counted = map(vec![("type", Reply::bulk("keynum")), ("spec", counted)]);
             let first = dest.map(|dest| spec(0, at(dest as i64), range(0, 1)));
             first.into_iter().chain([spec(1, at(count as i64), counted)]).collect()
+        }
+        Keys::Half { word, from } => {
+            let spec_of_word = map(vec![("keyword", Reply::bulk(word)), ("startfrom", Reply::Int(from as i64))]);
+            let begin = map(vec![("type", Reply::bulk("keyword")), ("spec", spec_of_word)]);
+            vec![spec(0, begin, limited(-1, 1, 2))]
         }
         Keys::Found(_) => {
             let unknown = || map(vec![("type", Reply::bulk("unknown")), ("spec", map(Vec::new()))]);

@@ -17,6 +17,7 @@ pub mod list;
 pub mod parse;
 pub mod sample;
 pub mod set;
+pub mod stream;
 pub mod string;
 pub mod zset;
 
@@ -59,6 +60,7 @@ pub const FAMILIES: &[&[Command]] = &[
     set::COMMANDS,
     zset::COMMANDS,
     hash::COMMANDS,
+    stream::COMMANDS,
     transactions::COMMANDS,
     connection::COMMANDS,
     client::COMMANDS,

@@ -58,6 +58,14 @@ pub fn limit_option(call: &Call, index: usize) -> Result<usize, Refusal> {
     Ok(if limit == 0 { usize::MAX } else { limit })
 }
 
+/// Argument `index` as the timeout of a blocking command in whole milliseconds; zero waits for ever.
+pub fn timeout_ms(call: &Call, index: usize) -> Result<Millis, Refusal> {
+    let ms = parse_int(&call.args[index]).ok_or(Refusal::new("ERR timeout is not an integer or out of range"))?;
+    let ms = u64::try_from(ms).map_err(|_| Refusal::new("ERR timeout is negative"))?;
+    // The moment of the deadline has to fit into an i64 as well.
+    if ms > i64::MAX as u64 - call.now.0 { Err(Refusal::new("ERR timeout is out of range")) } else { Ok(Millis(ms)) }
+}
+
 /// Argument `index` as the timeout of a blocking command: seconds, with a fraction; zero waits for ever.
 pub fn timeout(call: &Call, index: usize) -> Result<Millis, Refusal> {
     let seconds = float::parse(&call.args[index]).ok_or(Refusal::new("ERR timeout is not a float or out of range"))?;

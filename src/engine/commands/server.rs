@@ -184,6 +184,7 @@ impl Instance {
             self.break_watches_in(db, None, Millis::ZERO);
             self.dirty += self.dbs[db].len() as u64;
             self.dbs[db].clear();
+            self.waiting.touch_db(db);
         }
         self.invalidate_all();
     }

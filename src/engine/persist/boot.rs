@@ -117,9 +117,6 @@ pub(super) fn about(loaded: &rdb::Loaded, now: Millis) -> Vec<String> {
     if let Some(bytes) = number("used-mem") {
         lines.push(format!("* RDB memory usage when created {:.2} Mb", bytes as f64 / (1024.0 * 1024.0)));
     }
-    for key in &loaded.streams {
-        lines.push(format!("# Streams are not supported: key '{}' was left out", key.lossy()));
-    }
     if number("aof-base") == Some(1) {
         lines.push(String::from("* RDB is base AOF"));
     }

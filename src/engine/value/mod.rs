@@ -2,13 +2,16 @@
 
 pub mod hash;
 pub mod list;
+pub mod listpack;
 pub mod set;
+pub mod stream;
 pub mod string;
 pub mod zset;
 
 pub use hash::Hash;
 pub use list::List;
 pub use set::Set;
+pub use stream::Stream;
 pub use string::Str;
 pub use zset::Zset;
 
@@ -20,6 +23,7 @@ pub enum Value {
     Set(Box<Set>),
     Hash(Box<Hash>),
     Zset(Box<Zset>),
+    Stream(Box<Stream>),
 }
 
 impl Value {
@@ -31,6 +35,7 @@ impl Value {
             Value::Set(_) => "set",
             Value::Hash(_) => "hash",
             Value::Zset(_) => "zset",
+            Value::Stream(_) => "stream",
         }
     }
 
@@ -42,6 +47,7 @@ impl Value {
             Value::Set(set) => set.encoding(),
             Value::Hash(hash) => hash.encoding(),
             Value::Zset(zset) => zset.encoding(),
+            Value::Stream(_) => "stream",
         }
     }
 
@@ -53,11 +59,13 @@ impl Value {
             Value::Set(set) => set.len(),
             Value::Hash(hash) => hash.len(),
             Value::Zset(zset) => zset.len(),
+            Value::Stream(stream) => stream.len(),
         }
     }
 
+    /// Whether its key goes: a collection without elements. A stream stays, for its last id and its groups.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len() == 0 && !matches!(self, Value::Stream(_))
     }
 }
 
@@ -125,5 +133,17 @@ impl Kind for Zset {
     }
     fn into_value(self) -> Value {
         Value::Zset(Box::new(self))
+    }
+}
+
+impl Kind for Stream {
+    fn of(value: &Value) -> Option<&Self> {
+        if let Value::Stream(it) = value { Some(it) } else { None }
+    }
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        if let Value::Stream(it) = value { Some(it) } else { None }
+    }
+    fn into_value(self) -> Value {
+        Value::Stream(Box::new(self))
     }
 }

@@ -3,7 +3,8 @@
 use super::{NO_DB, State, encode, path_of, stem_of};
 use crate::base::{Bytes, Millis, float};
 use crate::engine::persist::{Child, rdb};
-use crate::engine::value::Value;
+use crate::engine::value::stream::Id;
+use crate::engine::value::{Stream, Value};
 use crate::engine::{Env, Instance, Outbox, Output};
 use std::sync::Arc;
 
@@ -211,6 +212,64 @@ fn commands_for(out: &mut Vec<u8>, key: &Bytes, value: &Value) {
         Value::Zset(zset) => {
             let pairs = zset.iter().flat_map(|(member, score)| [Bytes::from(float::text(score)), member.clone()]);
             in_chunks("ZADD", 2, pairs.collect());
+        }
+        Value::Stream(stream) => commands_for_stream(out, key, stream),
+    }
+}
+
+/// XADD for each entry, XSETID, and for each group XGROUP CREATE and what its consumers have pending.
+fn commands_for_stream(out: &mut Vec<u8>, key: &Bytes, stream: &Stream) {
+    let id = |id: Id| Bytes::from(id.to_string());
+    let word = |word: &str| Bytes::from(word);
+    for entry in stream.iter() {
+        let head = [word("XADD"), key.clone(), id(entry.id)];
+        encode(out, &[&head[..], &entry.fields()].concat());
+    }
+    if stream.is_empty() {
+        // An entry that is gone at once leaves an empty stream.
+        encode(
+            out,
+            &["XADD", "", "MAXLEN", "0", "0-1", "x", "y"].map(|it| if it.is_empty() { key.clone() } else { word(it) }),
+        );
+    }
+    encode(
+        out,
+        &[
+            word("XSETID"),
+            key.clone(),
+            id(stream.last_id),
+            word("ENTRIESADDED"),
+            Bytes::from(stream.entries_added.to_string()),
+            word("MAXDELETEDID"),
+            id(stream.max_deleted_id),
+        ],
+    );
+    for (name, group) in stream.groups() {
+        let read = group.entries_read.map_or(word("-1"), |read| Bytes::from(read.to_string()));
+        let (last, entries_read) = (id(group.last_id), word("ENTRIESREAD"));
+        encode(out, &[word("XGROUP"), word("CREATE"), key.clone(), name.clone(), last, entries_read, read]);
+        for (consumer, _) in group.consumers().iter().filter(|(_, consumer)| consumer.pending().is_empty()) {
+            let args = [word("XGROUP"), word("CREATECONSUMER"), key.clone(), name.clone(), consumer.clone()];
+            encode(out, &args);
+        }
+        for (entry, pending) in group.pending() {
+            encode(
+                out,
+                &[
+                    word("XCLAIM"),
+                    key.clone(),
+                    name.clone(),
+                    pending.consumer.clone(),
+                    word("0"),
+                    id(*entry),
+                    word("TIME"),
+                    Bytes::from(pending.delivered_at.0.to_string()),
+                    word("RETRYCOUNT"),
+                    Bytes::from(pending.deliveries.to_string()),
+                    word("JUSTID"),
+                    word("FORCE"),
+                ],
+            );
         }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod packed;
 pub mod read;
+mod stream;
 pub mod write;
 
 pub use read::{Fault, LoadOptions, Loaded, load, restore_functions, restore_value};
@@ -63,9 +64,11 @@ mod tests {
     use super::*;
     use crate::base::{Bytes, Millis, Rng};
     use crate::engine::config::Config;
+    use crate::engine::config::Limits;
     use crate::engine::dict::HashSeed;
     use crate::engine::keyspace::Db;
-    use crate::engine::value::{Hash, List, Set, Str, Value, Zset};
+    use crate::engine::value::stream::{Group, Id, Pending};
+    use crate::engine::value::{Hash, List, Set, Str, Stream, Value, Zset};
 
     const SEED: HashSeed = HashSeed(1, 2);
     const NOW: Millis = Millis(1_000_000);
@@ -107,8 +110,34 @@ mod tests {
                 zset.insert(it.clone(), scores[rng.below(8)], limits);
             }
             values.push(Value::Zset(Box::new(zset)));
+            values.push(Value::Stream(Box::new(stream(rng, size, &items, limits))));
         }
         values
+    }
+
+    /// A stream with gaps, and groups that have read some of it.
+    fn stream(rng: &mut Rng, size: usize, items: &[Bytes], limits: &Limits) -> Stream {
+        let mut stream = Stream::new();
+        for (index, item) in items.iter().enumerate() {
+            let id = Id::new(900 + index as u64 / 3, 1 + index as u64 % 3);
+            stream.push(id, &[item.clone(), text(rng), Bytes::from("n"), item.clone()], limits);
+        }
+        for gone in 0..size / 10 {
+            stream.delete(&[Id::new(900 + gone as u64, 2)]);
+        }
+        for name in ["mail", "audit"] {
+            let mut group = Group::new(Id::new(950, 0), (name == "mail").then_some(7));
+            group.add_consumer(&Bytes::from("idle"), NOW);
+            group.add_consumer(&Bytes::from("busy"), NOW);
+            group.consumer_mut(b"busy").unwrap().active_at = Some(NOW);
+            group.consumer_mut(b"idle").unwrap().active_at = Some(NOW);
+            for entry in stream.iter().take(20).filter(|entry| entry.id.seq > 1) {
+                let consumer = Bytes::from("busy");
+                group.assign(entry.id, Pending { consumer, delivered_at: NOW, deliveries: 3 });
+            }
+            stream.add_group(&Bytes::from(name), group);
+        }
+        stream
     }
 
     /// Contents and encoding, in an order that does not depend on the hash table.
@@ -119,6 +148,12 @@ mod tests {
             Value::Set(set) => set.iter().map(|it| format!("{it:?}")).collect(),
             Value::Hash(hash) => hash.iter().map(|it| format!("{it:?}")).collect(),
             Value::Zset(zset) => zset.iter().map(|it| format!("{it:?}")).collect(),
+            Value::Stream(stream) => {
+                let entries: Vec<_> = stream.iter().map(|entry| (entry.id, entry.fields())).collect();
+                let totals = (stream.last_id, stream.first_id(), stream.max_deleted_id, stream.entries_added);
+                let shape: Vec<_> = stream.nodes().iter().map(|(id, node)| (id, node.size(), node.total())).collect();
+                return format!("{entries:?} {totals:?} {shape:?} {} {:?}", stream.rax_nodes(), stream.groups());
+            }
         };
         parts.sort();
         format!("{} {parts:?}", value.encoding())
@@ -159,7 +194,7 @@ mod tests {
             let bytes = save(&before, &SaveOptions::of(&config, NOW, 1000));
             let mut after: Vec<Db> = (0..16).map(|_| Db::new(SEED)).collect();
             let loaded = load(&bytes, &mut after, &options(&config)).unwrap();
-            assert_eq!((loaded.keys, loaded.len), (24, bytes.len()));
+            assert_eq!((loaded.keys, loaded.len), (28, bytes.len()));
             assert_eq!(loaded.aux("redis-ver"), Some(&Bytes::from(crate::engine::VERSION)));
             assert_eq!(all(&before), all(&after));
         }

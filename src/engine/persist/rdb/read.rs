@@ -1,6 +1,6 @@
 //! Reading RDB: versions 1 to 11, every encoding that was ever written, and what to say about damage.
 
-use super::{NEWEST, kind, opcode, packed};
+use super::{NEWEST, kind, opcode, packed, stream};
 use crate::base::{Bytes, Millis, float};
 use crate::engine::config::{Config, Limits};
 use crate::engine::dict::HashSeed;
@@ -86,8 +86,6 @@ pub struct Loaded {
     pub expired: usize,
     /// Keys with an empty collection, which no version of Redis should have written.
     pub empty: usize,
-    /// Keys that were left out because they hold streams.
-    pub streams: Vec<Bytes>,
     /// Name and value, in the file's order.
     pub aux: Vec<(Bytes, Bytes)>,
     /// Code of function libraries.
@@ -145,12 +143,6 @@ pub fn load(bytes: &[u8], dbs: &mut [Db], options: &LoadOptions) -> Result<Loade
             }
             opcode::FUNCTION2 => loaded.functions.push(reader.text()?),
             opcode::MODULE_AUX => return Err(Fault::Module),
-            kind::STREAM_LISTPACKS | kind::STREAM_LISTPACKS_2 | kind::STREAM_LISTPACKS_3 => {
-                let key = reader.text()?;
-                reader.skip_stream(code)?;
-                (expires_at, idle, freq) = (None, None, None);
-                loaded.streams.push(key);
-            }
             code => {
                 let key = reader.text()?;
                 let value = reader.value(code)?;
@@ -227,10 +219,10 @@ pub fn restore_functions(payload: &[u8], options: &LoadOptions) -> Result<Vec<By
     Ok(codes)
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
-    options: &'a LoadOptions,
+    pub(super) options: &'a LoadOptions,
 }
 
 /// A length, or how the string that follows is encoded.
@@ -244,13 +236,13 @@ impl<'a> Reader<'a> {
         &self.bytes[self.at..]
     }
 
-    fn take(&mut self, count: usize) -> Result<&'a [u8], Fault> {
+    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], Fault> {
         let (front, _) = self.rest().split_at_checked(count).ok_or(Fault::Short)?;
         self.at += count;
         Ok(front)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let (front, _) = self.rest().split_first_chunk::<N>().ok_or(Fault::Short)?;
         self.at += N;
         Ok(*front)
@@ -260,7 +252,7 @@ impl<'a> Reader<'a> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    fn corrupt<T>(&self, what: &'static str) -> Result<T, Fault> {
+    pub(super) fn corrupt<T>(&self, what: &'static str) -> Result<T, Fault> {
         Err(Fault::Corrupt(self.at, what))
     }
 
@@ -276,7 +268,7 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    fn len(&mut self) -> Result<u64, Fault> {
+    pub(super) fn len(&mut self) -> Result<u64, Fault> {
         match self.len_or_code()? {
             Len::Plain(len) => Ok(len),
             Len::Encoded(_) => self.corrupt("a length was expected"),
@@ -284,7 +276,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A number of elements, each of which takes at least `least` bytes.
-    fn count(&mut self, least: usize) -> Result<usize, Fault> {
+    pub(super) fn count(&mut self, least: usize) -> Result<usize, Fault> {
         let count = self.len()? as usize;
         if count.checked_mul(least).is_none_or(|bytes| bytes > self.rest().len()) {
             return Err(Fault::Short);
@@ -292,7 +284,7 @@ impl<'a> Reader<'a> {
         Ok(count)
     }
 
-    fn text(&mut self) -> Result<Bytes, Fault> {
+    pub(super) fn text(&mut self) -> Result<Bytes, Fault> {
         match self.len_or_code()? {
             Len::Plain(len) => self.take(usize::try_from(len).map_err(|_| Fault::Short)?).map(Bytes::from),
             Len::Encoded(3) => {
@@ -373,38 +365,10 @@ impl<'a> Reader<'a> {
             kind::ZSET_LISTPACK => {
                 self.packed(packed::listpack, "Zset listpack integrity check failed.").and_then(|it| self.zset(it))
             }
+            kind::STREAM_LISTPACKS | kind::STREAM_LISTPACKS_2 | kind::STREAM_LISTPACKS_3 => stream::read(self, code),
             kind::MODULE_2 => Err(Fault::Module),
             _ => self.corrupt("Unknown RDB encoding type"),
         }
-    }
-
-    /// Goes past a stream: its entries, its ids, its groups with their consumers and pending entries.
-    fn skip_stream(&mut self, code: u8) -> Result<(), Fault> {
-        let newer = code != kind::STREAM_LISTPACKS;
-        for _ in 0..self.count(2)? * 2 {
-            self.text()?;
-        }
-        // Length and last id; since 7.0 also the first id, the highest deleted one and how many were ever added.
-        for _ in 0..if newer { 8 } else { 3 } {
-            self.len()?;
-        }
-        for _ in 0..self.count(4)? {
-            self.text()?;
-            for _ in 0..if newer { 3 } else { 2 } {
-                self.len()?;
-            }
-            for _ in 0..self.count(25)? {
-                self.take(16 + 8)?;
-                self.len()?;
-            }
-            for _ in 0..self.count(10)? {
-                self.text()?;
-                self.take(if code == kind::STREAM_LISTPACKS_3 { 16 } else { 8 })?;
-                let pending = self.count(16)?;
-                self.take(pending * 16)?;
-            }
-        }
-        Ok(())
     }
 
     /// A string that holds one of the packed forms.

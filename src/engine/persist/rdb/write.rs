@@ -8,6 +8,7 @@ use crate::engine::config::{Config, Eviction, Limits};
 use crate::engine::keyspace::{Db, Slot};
 use crate::engine::persist::crc64::crc64;
 use crate::engine::persist::lzf::Compressor;
+use crate::engine::value::stream::{Id, Stream};
 use crate::engine::value::string::parse_int;
 use crate::engine::value::{Hash, List, Set, Str, Value, Zset};
 
@@ -104,6 +105,8 @@ fn kind_of(value: &Value) -> u8 {
         (Value::Hash(_), _) => kind::HASH,
         (Value::Zset(_), "listpack") => kind::ZSET_LISTPACK,
         (Value::Zset(_), _) => kind::ZSET_2,
+        // 7.0 does not know when a consumer was last active.
+        (Value::Stream(_), _) => kind::STREAM_LISTPACKS_2,
     }
 }
 
@@ -216,6 +219,7 @@ impl Writer {
             Value::Set(set) => self.set(set),
             Value::Hash(hash) => self.hash(hash),
             Value::Zset(zset) => self.zset(zset),
+            Value::Stream(stream) => self.stream(stream),
         }
     }
 
@@ -283,6 +287,44 @@ impl Writer {
         for (member, score) in zset.range_back(0..zset.len()) {
             self.text(member);
             self.out.extend_from_slice(&score.to_bits().to_le_bytes());
+        }
+    }
+
+    fn id(&mut self, id: Id) {
+        self.len(id.ms);
+        self.len(id.seq);
+    }
+
+    fn stream(&mut self, stream: &Stream) {
+        self.len(stream.nodes().len() as u64);
+        for (id, node) in stream.nodes() {
+            self.text(&id.to_be_bytes());
+            self.text(&node.to_listpack());
+        }
+        self.len(stream.len() as u64);
+        self.id(stream.last_id);
+        self.id(stream.first_id());
+        self.id(stream.max_deleted_id);
+        self.len(stream.entries_added);
+        self.len(stream.groups().len() as u64);
+        for (name, group) in stream.groups() {
+            self.text(name);
+            self.id(group.last_id);
+            // "Not known" is -1 in Redis.
+            self.len(group.entries_read.unwrap_or(u64::MAX));
+            self.len(group.pending().len() as u64);
+            for (id, pending) in group.pending() {
+                self.out.extend_from_slice(&id.to_be_bytes());
+                self.out.extend_from_slice(&pending.delivered_at.0.to_le_bytes());
+                self.len(pending.deliveries);
+            }
+            self.len(group.consumers().len() as u64);
+            for (name, consumer) in group.consumers() {
+                self.text(name);
+                self.out.extend_from_slice(&consumer.seen_at.0.to_le_bytes());
+                self.len(consumer.pending().len() as u64);
+                consumer.pending().iter().for_each(|id| self.out.extend_from_slice(&id.to_be_bytes()));
+            }
         }
     }
 }
