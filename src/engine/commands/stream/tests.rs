@@ -280,7 +280,7 @@ fn what_replicas_are_told_does_not_depend_on_the_moment() {
     );
     assert_eq!(
         told(&mut lab, "XCLAIM log g dave 0 1700000002000-1 IDLE 50"),
-        ["XCLAIM log g dave 0 1700000002000-1 TIME 1700000001950 RETRYCOUNT 2 FORCE JUSTID LASTID 1800000000000-0"]
+        ["XCLAIM log g dave 0 1700000002000-1 TIME 1700000001950 RETRYCOUNT 3 FORCE JUSTID LASTID 1800000000000-0"]
     );
     assert_eq!(told(&mut lab, "XACK log g 1700000002000-1"), ["XACK log g 1700000002000-1"]);
     assert_eq!(told(&mut lab, "XACK log g 1700000002000-1"), Vec::<String>::new());
