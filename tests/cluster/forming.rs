@@ -14,7 +14,10 @@ fn slots_move_with_the_epoch() {
     assert_eq!(lab.ask(7003, &format!("CLUSTER SETSLOT 12893 MIGRATING {to}")), "OK");
     assert_eq!(lab.ask(7003, "GET user:123"), "\"alice\"");
     assert_eq!(lab.ask(7003, "GET {user:123}:cart"), "(error) ASK 12893 127.0.0.1:7001");
-    assert_eq!(lab.ask(7003, "MGET user:123 {user:123}:cart"), "(error) TRYAGAIN Multiple keys request during rehashing of slot");
+    assert_eq!(
+        lab.ask(7003, "MGET user:123 {user:123}:cart"),
+        "(error) TRYAGAIN Multiple keys request during rehashing of slot"
+    );
     assert_eq!(lab.ask(7001, "GET {user:123}:cart"), "(error) MOVED 12893 127.0.0.1:7003");
     lab.ask(7001, "ASKING");
     assert_eq!(lab.ask(7001, "GET {user:123}:cart"), "(nil)");

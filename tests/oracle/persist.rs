@@ -93,9 +93,9 @@ fn contents(server: &mut dyn Server) -> Vec<String> {
                 "hash" => sorted(items(ask(server, &[b"HGETALL", &key])), 2),
                 "stream" => {
                     let entries = ask(server, &[b"XRANGE", &key, b"-", b"+"]);
-                    // How many entries a group has read is not told by an XCLAIM in the AOF.
-                    let groups = items(ask(server, &[b"XINFO", b"GROUPS", &key])).into_iter();
-                    let groups = Reply::Array(groups.flat_map(|group| items(group).into_iter().take(8)).collect());
+                    // The AOF is not told how many entries a group has read, nor of consumers that got nothing.
+                    let groups = items(ask(server, &[b"XINFO", b"GROUPS", &key])).into_iter().map(items);
+                    let groups = Reply::Array(groups.flat_map(|group| [&group[..2], &group[4..8]].concat()).collect());
                     let pending = ask(server, &[b"XPENDING", &key, b"team"]);
                     // Its nodes may be others after a rewrite of the AOF.
                     let totals = items(ask(server, &[b"XINFO", b"STREAM", &key])).split_off(6);
