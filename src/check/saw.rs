@@ -69,6 +69,7 @@ const LATER: &[super::form::Field] = &[
     field("cmd", "PATTERN", "the command"),
     field("reply", "PATTERN", "its answer"),
     field("terminal", "TERMINAL", "typed there"),
+    field("word", "PATTERN", "a word of the lab"),
 ];
 
 fn later(node: &super::form::Node, reader: &mut Reader) -> Option<Sighting> {
@@ -77,6 +78,7 @@ fn later(node: &super::form::Node, reader: &mut Reader) -> Option<Sighting> {
         cmd: fields.get("cmd").map_or(Some(None), |node| reader.text(node).map(Some))?,
         reply: fields.get("reply").map_or(Some(None), |node| reader.text(node).map(Some))?,
         terminal: fields.get("terminal").map_or(Some(None), |node| reader.terminal(node).map(Some))?,
+        word: fields.get("word").map_or(Some(None), |node| reader.text(node).map(Some))?,
         ..Sighting::default()
     })
 }

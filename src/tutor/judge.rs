@@ -1,5 +1,6 @@
 //! Judging the goals of the current exercise, and answers to its questions.
 
+use super::view::FirstMoment;
 use super::{Effect, Feedback, Response, Session, Tone, View, feedback};
 use crate::check::{Act, Answer, Probe, Verdict};
 use crate::lesson::{Inline, Question, Truth, When, plain_text, prose};
@@ -10,7 +11,8 @@ impl Session {
         let events = &self.events[progress.first_event.min(self.events.len())..];
         let typed = &self.typed[progress.first_typed.min(self.typed.len())..];
         let start = progress.start.as_ref().map(|start| &*start.backend);
-        View::live(&*self.backend, &self.lesson, events, typed, progress.began, &progress.answers, start)
+        let first = FirstMoment { backend: start, known: &progress.known_orders };
+        View::live(&*self.backend, &self.lesson, events, typed, progress.began, &progress.answers, first)
     }
 
     /// Looks at every goal of the current exercise. Once all are met it is solved, and stays so.
@@ -86,7 +88,7 @@ impl Session {
     /// Has the learner typed anything since the exercise began?
     fn did_something(&self) -> bool {
         let asks_only = |text: &str| {
-            [":help", ":goals", ":hint", ":lesson", ":set", ":clear", ":why", ":twin", ":solve", ":orders"]
+            [":help", ":goals", ":hint", ":lesson", ":set", ":clear", ":why", ":twin", ":solve"]
                 .iter()
                 .any(|word| text.starts_with(word))
         };

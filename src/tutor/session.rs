@@ -1,6 +1,7 @@
 //! The session itself: lines go in, lines and effects come out, and what happened is kept for undo and for resuming.
 
 use super::orders::Compared;
+use super::view::KnownOrders;
 use super::{Effect, Entry, ExerciseState, GoalState, QuestionState, Response, Saved, play};
 use crate::base::Millis;
 use crate::check::{Answer, Mode, Typed};
@@ -45,6 +46,8 @@ pub(super) struct Progress {
     /// The line that broke each `always` goal.
     pub broken: Vec<Option<String>>,
     pub start: Option<Start>,
+    /// Orders that were run from that moment.
+    pub known_orders: KnownOrders,
     /// Undo goes back to here.
     pub floor: usize,
 }
@@ -339,6 +342,7 @@ impl Session {
         progress.broken = vec![None; exercise.goals.len()];
         progress.floor = self.moments.len();
         progress.start = self.backend.fork().map(|backend| Start { backend, terminals: self.terminals.clone() });
+        progress.known_orders = KnownOrders::default();
         self.exercises[self.current].started = true;
         self.judged_at = self.backend.now();
     }

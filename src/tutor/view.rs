@@ -8,6 +8,7 @@ use crate::port::Backend;
 use crate::race::{Orders, Program, Race};
 use crate::snapshot::{Event, World};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 enum Machine<'a> {
@@ -23,8 +24,48 @@ pub struct View<'a> {
     typed: Cow<'a, [Typed]>,
     began: Millis,
     answers: Cow<'a, [(String, Answer)]>,
-    /// The exercise's first moment; a copy stands for itself.
-    start: Option<&'a dyn Backend>,
+    /// None in a copy, which stands for itself.
+    first: Option<FirstMoment<'a>>,
+}
+
+/// The exercise's first moment, from which orders are run.
+pub struct FirstMoment<'a> {
+    /// None where the machine cannot be copied.
+    pub backend: Option<&'a dyn Backend>,
+    pub known: &'a KnownOrders,
+}
+
+/// Orders that were run from one first moment. The same programs give the same orders, and goals ask for them at every line.
+#[derive(Default)]
+pub struct KnownOrders(RefCell<Vec<Known>>);
+
+struct Known {
+    port: u16,
+    programs: Vec<Program>,
+    found: Result<Orders, String>,
+}
+
+impl KnownOrders {
+    /// Nobody goes back to programs of long ago.
+    const KEPT: usize = 8;
+
+    fn of(
+        &self,
+        port: u16,
+        programs: &[Program],
+        run: impl FnOnce() -> Result<Orders, String>,
+    ) -> Result<Orders, String> {
+        let mut all = self.0.borrow_mut();
+        if let Some(known) = all.iter().find(|known| known.port == port && known.programs == programs) {
+            return known.found.clone();
+        }
+        let found = run();
+        if all.len() == Self::KEPT {
+            all.remove(0);
+        }
+        all.push(Known { port, programs: programs.to_vec(), found: found.clone() });
+        found
+    }
 }
 
 impl<'a> View<'a> {
@@ -36,7 +77,7 @@ impl<'a> View<'a> {
         typed: &'a [Typed],
         began: Millis,
         answers: &'a [(String, Answer)],
-        start: Option<&'a dyn Backend>,
+        first: FirstMoment<'a>,
     ) -> View<'a> {
         View {
             machine: Machine::Live(backend),
@@ -46,7 +87,7 @@ impl<'a> View<'a> {
             typed: Cow::Borrowed(typed),
             began,
             answers: Cow::Borrowed(answers),
-            start,
+            first: Some(first),
         }
     }
 
@@ -66,7 +107,7 @@ impl View<'_> {
     }
 
     fn first_moment(&self) -> &dyn Backend {
-        self.start.unwrap_or(self.backend())
+        self.first.as_ref().and_then(|first| first.backend).unwrap_or(self.backend())
     }
 
     fn port_of(&self, instance: &str) -> u16 {
@@ -115,7 +156,9 @@ impl Probe for View<'_> {
     }
 
     fn orders(&self, instance: &str, programs: &[Program]) -> Result<Orders, String> {
-        self.first_moment().orders(self.port_of(instance), programs)
+        let port = self.port_of(instance);
+        let run = || self.first_moment().orders(port, programs);
+        self.first.as_ref().map_or_else(run, |first| first.known.of(port, programs, run))
     }
 
     fn play_order(&self, instance: &str, programs: &[Program], turns: &[u8]) -> Option<Attempt> {
@@ -128,7 +171,7 @@ impl Probe for View<'_> {
             typed: Cow::Owned(Vec::new()),
             began: self.began,
             answers: Cow::Owned(self.answers.to_vec()),
-            start: None,
+            first: None,
         };
         let printed = run.steps.iter().map(|step| step.reply.clone()).collect();
         Some(Attempt { after: Box::new(view), printed, shown: check::race::shown(&run) })
@@ -149,7 +192,7 @@ impl Probe for View<'_> {
             typed: Cow::Owned(self.typed.to_vec()),
             began: self.began,
             answers: Cow::Owned(self.answers.to_vec()),
-            start: None,
+            first: None,
         };
         Some(Attempt { after: Box::new(after), printed: played.printed, shown: played.shown })
     }
