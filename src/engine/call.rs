@@ -27,8 +27,10 @@ pub enum Propagate {
     /// These instead, if it changed something.
     Instead(Vec<Vec<Bytes>>),
     Nothing,
-    /// The request itself, even if nothing changed (PUBLISH, SCRIPT LOAD ...).
+    /// The request itself, even if nothing changed (FLUSHALL ...).
     Always,
+    /// The request itself, but not to the AOF: messages.
+    ToReplicas,
 }
 
 pub struct Call<'a> {
@@ -148,12 +150,23 @@ impl<'a> Call<'a> {
     fn live_position(&mut self, key: &[u8]) -> Option<usize> {
         let position = self.db_ref().position(key)?;
         if self.db_ref().at(position).is_expired(self.now) {
-            if self.server.expires_keys() {
+            // A replica hides what has expired and waits for its primary's DEL, whose own commands see everything.
+            if self.me().is_primary() {
+                return Some(position);
+            }
+            if self.server.expires_keys() || self.may_expire_here() {
                 self.expire(self.db, &Bytes::copy(key));
             }
             return None;
         }
         Some(position)
+    }
+
+    /// A write to a writable replica removes what has expired: it would be written over otherwise.
+    fn may_expire_here(&self) -> bool {
+        self.server.is_replica()
+            && self.command.flags.has(super::command::WRITE)
+            && !self.server.config.flag("replica-read-only")
     }
 
     fn touch_access(&mut self, position: usize) -> &mut Slot {

@@ -4,6 +4,7 @@ use super::acl::{self, User};
 use super::blocked::Blocked;
 use super::command::{Command, Flags};
 use super::refusal;
+use super::replication::attach::Replica;
 use super::tracking::Tracking;
 use super::{Instance, Outbox, Output};
 use crate::base::{Bytes, Millis};
@@ -100,6 +101,12 @@ pub struct Client {
     pub asking: bool,
     /// Ends after its next reply.
     pub closing: bool,
+    /// What a replica has told of itself.
+    pub replica: Option<Box<Replica>>,
+    /// As which this replica carries out what its primary sends.
+    pub primary: bool,
+    /// The history as it was after its last command: what WAIT waits for.
+    pub written_offset: u64,
 }
 
 impl Client {
@@ -138,6 +145,9 @@ impl Client {
             readonly: false,
             asking: false,
             closing: false,
+            replica: None,
+            primary: false,
+            written_offset: 0,
         }
     }
 
@@ -157,13 +167,20 @@ impl Client {
 
     /// As CLIENT LIST TYPE and CLIENT KILL TYPE tell connections apart.
     pub fn kind(&self) -> &'static str {
-        if self.is_subscriber() { "pubsub" } else { "normal" }
+        match () {
+            () if self.primary => "master",
+            () if self.is_replica() => "replica",
+            () if self.is_subscriber() => "pubsub",
+            () => "normal",
+        }
     }
 
     fn flag_letters(&self) -> String {
         let tracking = self.tracking.as_deref();
         let letters = [
             (self.monitor, 'O'),
+            (self.is_replica() && !self.monitor, 'S'),
+            (self.primary, 'M'),
             (self.is_subscriber(), 'P'),
             (self.transaction.is_some(), 'x'),
             (self.blocked.is_some() || self.postponed, 'b'),
@@ -262,6 +279,7 @@ impl Instance {
         self.unwatch(id);
         self.monitors.retain(|monitor| *monitor != id);
         self.untrack(id);
+        self.forget_replica(id);
         if let Some(client) = self.clients.remove(&id) {
             self.pubsub.forget(&client);
         }

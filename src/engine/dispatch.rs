@@ -7,7 +7,7 @@ use super::cluster::redirect::is_redirection;
 use super::command::{self, Command, Flags, Group, Outcome};
 use super::commands::{self, Entry};
 use super::refusal::{self, Refusal};
-use super::{ANY_DB, Env, Input, Instance, Outbox, Output};
+use super::{ANY_DB, Env, Input, Instance, Outbox, Output, Propagated};
 use crate::base::{Bytes, quote};
 use crate::resp::{Protocol, Reply};
 
@@ -52,6 +52,7 @@ impl Instance {
     /// One request from look-up to reply.
     fn carry_out(&mut self, env: &mut Env, id: ClientId, args: &[Bytes], out: &mut Outbox) {
         self.current = Some(id);
+        self.carried_out.push(id);
         let mark = self.propagated.len();
         let reply = self.answer(env, id, args, out);
         self.wrap_unit(mark, args);
@@ -173,7 +174,8 @@ impl Instance {
         args: &[Bytes],
         out: &mut Outbox,
     ) -> Result<(), Refusal> {
-        if self.persist.loading {
+        // What the primary has carried out a replica carries out, whatever it thinks of it.
+        if self.persist.loading || self.clients[&id].is_primary() {
             return Ok(());
         }
         let command = entry.command;
@@ -218,6 +220,7 @@ impl Instance {
         {
             return Err(refusal);
         }
+        self.admit_write_by_role(id, command, flags)?;
         let client = &self.clients[&id];
         if client.protocol == Protocol::Resp2 && client.is_subscriber() && !allowed_to_subscribers(command) {
             return Err(Refusal::from(format!(
@@ -225,7 +228,7 @@ impl Instance {
                 command.full_name()
             )));
         }
-        Ok(())
+        self.admit_by_role(id, flags)
     }
 
     /// As which command this one is to be judged: scripts say themselves what they may do.
@@ -256,6 +259,9 @@ impl Instance {
 
     /// Whether CLIENT PAUSE lets this command wait.
     fn is_held_back(&self, id: ClientId, command: &Command, args: &[Bytes]) -> bool {
+        if self.clients[&id].is_primary() || self.clients[&id].is_replica() {
+            return false;
+        }
         let pause = self.pause.filter(|pause| pause.until > self.now);
         let handover = self.failover_pause.is_some_and(|until| until > self.now);
         if pause.is_none() && !handover {
@@ -336,7 +342,8 @@ impl Instance {
         }
         let changed = call.server.dirty != dirty_before;
         match std::mem::take(&mut call.propagate) {
-            _ if !call.server.persist.aof.listens() => {}
+            _ if !call.server.propagates() => {}
+            Propagate::ToReplicas => call.server.propagate_to_replicas(call.db, call.args.to_vec()),
             Propagate::AsRequested if changed => call.server.propagate(call.db, call.args.to_vec()),
             Propagate::Always => call.server.propagate(call.db, call.args.to_vec()),
             Propagate::Instead(list) if changed => {
@@ -404,8 +411,9 @@ impl Instance {
         if args[0].eq_ignore_ascii_case(b"SCAN") || args[0].eq_ignore_ascii_case(b"RANDOMKEY") {
             return;
         }
-        self.propagated.insert(mark, (ANY_DB, vec![Bytes::from("MULTI")]));
-        self.propagated.push((ANY_DB, vec![Bytes::from("EXEC")]));
+        let frame = |word| Propagated { db: ANY_DB, args: vec![Bytes::from(word)], to_aof: true };
+        self.propagated.insert(mark, frame("MULTI"));
+        self.propagated.push(frame("EXEC"));
     }
 
     /// Puts a reply into the outbox, as the client's reply mode allows. Pushes are no replies: they always go out.
@@ -437,7 +445,7 @@ impl Instance {
     }
 
     /// Serves waiting clients, then hands what was propagated to persistence and replicas.
-    fn after_step(&mut self, env: &mut Env, out: &mut Outbox) {
+    pub(super) fn after_step(&mut self, env: &mut Env, out: &mut Outbox) {
         for id in std::mem::take(&mut self.scripting.gone) {
             self.hang_up(id);
         }
@@ -450,10 +458,24 @@ impl Instance {
             self.resume_postponed();
         }
         while self.serve_waiting(env, out) {}
-        if self.persist.aof.listens() && !self.persist.loading {
-            self.append_propagated(env, out);
+        if !self.persist.loading {
+            if !self.propagated.is_empty() {
+                self.feed_propagated(out);
+            }
+            if self.persist.aof.listens() {
+                self.append_propagated(env, out);
+            }
         }
         self.propagated.clear();
+        let offset = self.replication.offset;
+        for id in std::mem::take(&mut self.carried_out) {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.written_offset = offset;
+            }
+        }
+        if self.replication.has_waiters() || self.replication.failover_waits() {
+            self.serve_waiters(env, out);
+        }
     }
 
     /// One thing that the last request brought about; false if there is nothing left to do. As in Redis all who wait for
@@ -534,6 +556,7 @@ impl Instance {
     pub(super) fn unblock(&mut self, id: ClientId) {
         if let Some(blocked) = self.clients.get_mut(&id).and_then(|client| client.blocked.take()) {
             self.waiting.remove(id, &blocked);
+            self.replication.forget_waiter(id);
         }
     }
 
@@ -607,7 +630,7 @@ impl Instance {
         late.sort();
         for (_, id) in late {
             if let Some(blocked) = self.clients.get(&id).and_then(|client| client.blocked.as_ref()) {
-                let reply = blocked.timeout_reply.clone();
+                let reply = self.acks_so_far(id).unwrap_or_else(|| blocked.timeout_reply.clone());
                 self.end_wait(id, reply, out);
             }
         }
@@ -617,7 +640,13 @@ impl Instance {
         self.flush_invalidations(out);
         self.cluster_turn(env, out, |turn| turn.cron());
         self.after_step(env, out);
+        self.tick_replication(env, out);
+        self.after_step(env, out);
         self.tick_persistence(env, out);
+        if self.replication.has_waiters() {
+            // What has just been synced may be what somebody waits for.
+            self.after_step(env, out);
+        }
     }
 
     /// Answers a blocked client with `reply`; what it sent meanwhile is carried out at the end of the step.

@@ -17,6 +17,12 @@ impl Instance {
         let paused = self.pause.map(|pause| pause.until);
         let paused = paused.into_iter().chain(self.failover_pause);
         let cluster = self.cluster.as_ref().map(|cluster| cluster.cron_at);
-        blocked.chain(expiring).chain(paused).chain(cluster).chain(self.next_persistence()).min()
+        blocked
+            .chain(expiring)
+            .chain(paused)
+            .chain(cluster)
+            .chain(self.next_persistence())
+            .chain(self.next_replication())
+            .min()
     }
 }

@@ -104,7 +104,8 @@ impl Instance {
     /// Evicts until memory is below maxmemory; false if it is over and nothing may go.
     pub fn make_room(&mut self, now: Millis, rng: &mut Rng, out: &mut Outbox) -> bool {
         let max = self.config.maxmemory;
-        if max == 0 {
+        // A replica holds what its primary holds.
+        if max == 0 || (self.is_replica() && self.config.flag("replica-ignore-maxmemory")) {
             return true;
         }
         self.dbs.iter_mut().for_each(Db::track_memory);

@@ -125,6 +125,16 @@ pub struct KeyTrace {
 
 pub type Outbox = Vec<Output>;
 
+/// A command on its way to the AOF and the replicas.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Propagated {
+    /// Or `ANY_DB`.
+    pub db: usize,
+    pub args: Vec<Bytes>,
+    /// Messages go to replicas only.
+    pub to_aof: bool,
+}
+
 /// For a command that has no database of its own: MULTI and EXEC around what was propagated together.
 pub const ANY_DB: usize = usize::MAX;
 
@@ -151,8 +161,10 @@ pub struct Instance {
     pub watchers: BTreeMap<(usize, Bytes), Vec<ClientId>>,
     /// Changes since the last save.
     pub dirty: u64,
-    /// What this step has to write to the AOF and send to replicas, in order, with its database (or `ANY_DB`).
-    pub propagated: Vec<(usize, Vec<Bytes>)>,
+    /// What this step has to write to the AOF and send to replicas, in order.
+    pub propagated: Vec<Propagated>,
+    /// Whose requests this step has carried out.
+    carried_out: Vec<ClientId>,
     /// Clients that see every command (MONITOR), first come first.
     pub monitors: Vec<ClientId>,
     pub trackers: Trackers,
@@ -206,6 +218,7 @@ impl Instance {
             watchers: BTreeMap::new(),
             dirty: 0,
             propagated: Vec::new(),
+            carried_out: Vec::new(),
             monitors: Vec::new(),
             trackers: Trackers::default(),
             slowlog: SlowLog::default(),
@@ -222,7 +235,7 @@ impl Instance {
             seed,
             run_id: rng.hex40(),
             persist: Persistence::new(now),
-            replication: Replication::new(rng),
+            replication: Replication::new(now, rng),
             links: Links::default(),
             cluster: None,
             failover_pause: None,
@@ -237,7 +250,10 @@ impl Instance {
             Input::Connect(id) => self.welcome(id, None, out),
             Input::ConnectFrom(id, ends) => self.welcome(id, Some(ends), out),
             Input::Request(id, args) => self.request(env, id, args, out),
-            Input::Hangup(id) => self.hang_up(id),
+            Input::Hangup(id) => {
+                self.note_lost_replica(id, out);
+                self.hang_up(id);
+            }
             Input::LinkUp(_) | Input::LinkCameIn(..) | Input::LinkBytes(..) | Input::LinkDown(_) => {
                 self.link_input(env, input, out);
             }
@@ -268,14 +284,15 @@ impl Instance {
             self.links.ended(link);
         }
         match owner {
+            Owner::Replication => self.primary_input(env, input, out),
             Owner::Bus => self.bus_input(env, input, out),
-            Owner::Replication | Owner::Migrate => {}
+            Owner::Migrate => {}
         }
     }
 
     /// Whether this instance removes expired keys itself (a replica waits for its primary's DEL); not during a pause.
     pub fn expires_keys(&self) -> bool {
-        self.pause.is_none() && self.failover_pause.is_none() && !self.persist.loading
+        self.pause.is_none() && self.failover_pause.is_none() && !self.persist.loading && !self.is_replica()
     }
 
     /// What `Slot::access` of a new key is.
@@ -285,8 +302,15 @@ impl Instance {
 
     /// Notes a command for the AOF and the replicas.
     pub fn propagate(&mut self, db: usize, args: Vec<Bytes>) {
-        if self.persist.aof.listens() {
-            self.propagated.push((db, args));
+        if self.propagates() {
+            self.propagated.push(Propagated { db, args, to_aof: true });
+        }
+    }
+
+    /// Notes a command for the replicas only.
+    pub fn propagate_to_replicas(&mut self, db: usize, args: Vec<Bytes>) {
+        if self.propagates() {
+            self.propagated.push(Propagated { db, args, to_aof: false });
         }
     }
 }

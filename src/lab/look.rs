@@ -8,7 +8,7 @@ use crate::engine::client::{Client, ClientId};
 use crate::engine::keyspace::{Db, Slot};
 use crate::engine::memory;
 use crate::engine::persist::Child;
-use crate::engine::replication::NO_ID;
+use crate::engine::replication::{NO_ID, attach};
 use crate::engine::value::Value;
 use crate::resp::Protocol;
 use crate::snapshot::{self, ITEMS_SHOWN, KEYS_SHOWN};
@@ -126,8 +126,22 @@ fn look_at_replication(instance: &Instance) -> snapshot::Replication {
         replid: replication.id.clone(),
         replid2: Some(replication.id2.clone()).filter(|id| id != NO_ID),
         offset: instance.replication_offset(),
-        replicas: Vec::new(),
+        replicas: instance
+            .attached()
+            .filter_map(|(client, replica)| look_at_replica(instance, client, replica))
+            .collect(),
     }
+}
+
+fn look_at_replica(instance: &Instance, client: &Client, replica: &attach::Replica) -> Option<snapshot::Replica> {
+    let (host, port) = attach::place_of(client);
+    Some(snapshot::Replica {
+        host: host.to_owned(),
+        port,
+        state: replica.state.word()?,
+        offset: replica.ack_offset,
+        lag: instance.now.since(replica.ack_time),
+    })
 }
 
 fn below(path: &str, dir: &str) -> bool {

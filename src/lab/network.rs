@@ -20,6 +20,10 @@ const DIAL_GIVES_UP: Millis = Millis(127_000);
 /// Parcels that may be delivered at one moment of a network without delay; what comes after arrives a moment later, so
 /// that two servers which answer each other for ever do not stop the clock.
 const AT_ONE_MOMENT: usize = 20_000;
+/// A server that dials another one again and again is slowed down after so many attempts in a second: each further one
+/// takes this long. A real one is slowed down by the work that an attempt makes.
+const DIALS_A_SECOND: usize = 40;
+const DIAL_AGAIN: Millis = Millis(100);
 
 /// One side of a wire.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -122,6 +126,8 @@ pub struct Network {
     pub frozen: bool,
     /// Chance of its own, so that a lossy network changes nothing else in the world.
     rng: Rng,
+    /// How often somebody has dialled a port in this second.
+    dials: BTreeMap<(usize, u16), (u64, usize)>,
     /// How much has been delivered at this moment.
     delivered: (Millis, usize),
 }
@@ -139,6 +145,7 @@ impl Network {
             latency,
             frozen: false,
             rng: Rng::new(seed ^ 0x6e65_7477_6f72_6b73),
+            dials: BTreeMap::new(),
             delivered: (Millis::ZERO, 0),
         }
     }
@@ -180,9 +187,12 @@ impl Network {
                     continue;
                 }
                 let at = next_attempt(wire.held_since[to as usize], now);
-                let held: Vec<What> = wire.held[to as usize].drain(..).collect();
+                let mut held: Vec<(Millis, What)> = wire.held[to as usize].drain(..).map(|what| (at, what)).collect();
                 wire.last_arrival[to as usize] = wire.last_arrival[to as usize].max(at);
-                held.into_iter().for_each(|what| self.enqueue(at, Parcel { wire: number, to, what }));
+                // What was under way meanwhile stays behind it.
+                let behind = self.queue.extract_if(.., |_, parcel| parcel.wire == number && parcel.to == to);
+                held.extend(behind.map(|((arrival, _), parcel)| (arrival.max(at), parcel.what)));
+                held.into_iter().for_each(|(at, what)| self.enqueue(at, Parcel { wire: number, to, what }));
             }
         }
     }
@@ -198,13 +208,20 @@ impl Network {
             bus,
             port,
             requests: Requests::new(),
-            last_arrival: [Millis::ZERO; 2],
+            last_arrival: [Millis::ZERO, self.slowed_down(from, port, now)],
             held: Default::default(),
             held_since: [Millis::ZERO; 2],
         };
         self.wires.insert(self.next_wire, wire);
         self.ends.insert((from, Side::Link(link)), (self.next_wire, End::Dialler));
         self.send(self.next_wire, End::Listener, What::Dial, now);
+    }
+
+    /// The earliest moment at which this attempt may arrive.
+    fn slowed_down(&mut self, from: usize, port: u16, now: Millis) -> Millis {
+        let dials = self.dials.entry((from, port)).or_default();
+        *dials = if dials.0 == now.secs() { (dials.0, dials.1 + 1) } else { (now.secs(), 1) };
+        if dials.1 > DIALS_A_SECOND { now + DIAL_AGAIN } else { Millis::ZERO }
     }
 
     /// Puts something on the wire towards one of its ends.

@@ -33,6 +33,8 @@ pub(super) type Log<'a> = dyn FnMut(usize, &str) + 'a;
 const TICK: Duration = Duration::from_millis(100);
 /// Sockets are read into this in turn; who has more is read again in the next turn of the loop, so that none starves the others.
 const READ_BYTES: usize = 64 * 1024;
+/// Lower numbers are the engine's own: the client as which a replica carries out what its primary sends.
+const FIRST_CLIENT: u64 = 3;
 /// Serves `nodes` until all have ended. `stop` asks for a clean end, as SIGTERM does; `log` gets each line of a node's
 /// log with its number. Err: the poll itself failed.
 pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Result<()> {
@@ -149,7 +151,7 @@ impl Server {
             first_client: listeners.len(),
             listeners,
             connections: BTreeMap::new(),
-            next_client: 1,
+            next_client: FIRST_CLIENT,
             scratch: vec![0; READ_BYTES],
             out: Outbox::new(),
             dirty: Vec::new(),
@@ -164,7 +166,11 @@ impl Server {
 
     /// How long the loop may sleep: short while a client waits with a time-out, which is kept to some milliseconds.
     fn patience(&self) -> Duration {
-        let waits = self.nodes.iter().flatten().any(|node| !node.instance.waiting.is_empty());
+        let waits = self
+            .nodes
+            .iter()
+            .flatten()
+            .any(|node| !node.instance.waiting.is_empty() || node.instance.replication.has_waiters());
         if waits { Duration::from_millis(5) } else { TICK }
     }
 

@@ -241,7 +241,7 @@ impl Instance {
     /// For how long nothing has come from my primary.
     fn silence_of_primary(&self, now: Millis) -> Millis {
         // Redis counts whole seconds here.
-        let last = self.replication.primary.as_ref().map_or(Millis::ZERO, |primary| primary.last_io);
+        let last = self.last_io().or(self.down_since()).unwrap_or(Millis::ZERO);
         Millis::from_secs(now.secs().saturating_sub(last.secs()))
     }
 

@@ -405,7 +405,7 @@ fn unblock(call: &mut Call) -> Outcome {
     let reply = if error {
         Reply::error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
     } else {
-        blocked.timeout_reply.clone()
+        call.server.acks_so_far(id).unwrap_or_else(|| blocked.timeout_reply.clone())
     };
     call.server.woken.push((id, reply));
     Ok(Reply::Int(1))

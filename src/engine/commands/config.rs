@@ -145,6 +145,7 @@ fn set(call: &mut Call) -> Outcome {
         call.server.config = before;
         return Err(refusal);
     }
+    call.server.resize_backlog();
     if let Some(change) = changes.iter().find(|change| change.name == "requirepass") {
         let user = call.server.acl.with_password(&change.text);
         call.server.put_user(user, call.out);

@@ -40,7 +40,7 @@ fn debug(call: &mut Call) -> Outcome {
             Ok(Reply::flag(glob::matches(pattern, &text)))
         }
         (b"CHANGE-REPL-ID", 0) => {
-            call.server.replication.id = call.rng.hex40();
+            call.server.replication.rename(call.rng);
             Ok(Reply::OK)
         }
         (b"PROTOCOL", 1) => protocol(call),

@@ -138,7 +138,7 @@ fn clients(call: &mut Call, text: &mut String) {
     lines(
         text,
         [
-            ("connected_clients", &server.clients.len()),
+            ("connected_clients", &(server.clients.len() - server.replication.replicas.len())),
             ("cluster_connections", &server.cluster.as_ref().map_or(0, |cluster| (cluster.count() - 1) * 2)),
             ("maxclients", &server.config.maxclients),
             ("client_recent_max_input_buffer", &20480),
@@ -258,9 +258,9 @@ fn stats(call: &mut Call, text: &mut String) {
             ("instantaneous_input_repl_kbps", &"0.00"),
             ("instantaneous_output_repl_kbps", &"0.00"),
             ("rejected_connections", &stats.rejected_connections),
-            ("sync_full", &0),
-            ("sync_partial_ok", &0),
-            ("sync_partial_err", &0),
+            ("sync_full", &call.server.replication.syncs_full),
+            ("sync_partial_ok", &call.server.replication.syncs_partial_ok),
+            ("sync_partial_err", &call.server.replication.syncs_partial_refused),
             ("expired_keys", &stats.expired_keys),
             ("expired_stale_perc", &"0.00"),
             ("expired_time_cap_reached_count", &0),
@@ -310,22 +310,9 @@ fn stats(call: &mut Call, text: &mut String) {
 }
 
 fn replication(call: &mut Call, text: &mut String) {
-    lines(
-        text,
-        [
-            ("role", &"master"),
-            ("connected_slaves", &0),
-            ("master_failover_state", &"no-failover"),
-            ("master_replid", &call.server.replication.id),
-            ("master_replid2", &"0".repeat(40)),
-            ("master_repl_offset", &0),
-            ("second_repl_offset", &-1),
-            ("repl_backlog_active", &0),
-            ("repl_backlog_size", &call.server.config.int("repl-backlog-size")),
-            ("repl_backlog_first_byte_offset", &0),
-            ("repl_backlog_histlen", &0),
-        ],
-    );
+    for (name, value) in call.server.replication_info(call.now) {
+        line(text, &name, value);
+    }
 }
 
 fn cpu(_: &mut Call, text: &mut String) {

@@ -136,16 +136,6 @@ pub const COMMANDS: &[Command] = &[
         run: del,
         ..BASE
     },
-    Command {
-        name: "WAIT",
-        syntax: "numreplicas timeout",
-        summary: "Wait until replicas have received the writes of this connection.",
-        since: "3.0.0",
-        acl: &["connection"],
-        tips: &["request_policy:all_shards", "response_policy:agg_min"],
-        run: wait,
-        ..BASE
-    },
 ];
 
 fn del(call: &mut Call) -> Outcome {
@@ -333,22 +323,6 @@ fn copy(call: &mut Call) -> Outcome {
         true
     });
     Ok(Reply::flag(copied))
-}
-
-fn wait(call: &mut Call) -> Outcome {
-    let wanted = call.int(1)?;
-    let timeout = parse_timeout(&call.args[2])?;
-    if wanted <= 0 {
-        return Ok(Reply::Int(0));
-    }
-    // This instance has no replicas that could ever answer.
-    call.block(&[], "", timeout, Reply::Int(0))
-}
-
-fn parse_timeout(text: &[u8]) -> Result<Millis, Refusal> {
-    let ms = crate::engine::value::string::parse_int(text)
-        .ok_or(Refusal::new("ERR timeout is not an integer or out of range"))?;
-    u64::try_from(ms).map(Millis).map_err(|_| Refusal::new("ERR timeout is negative"))
 }
 
 #[cfg(test)]

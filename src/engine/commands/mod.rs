@@ -35,6 +35,7 @@ pub mod introspect;
 pub mod key_flags;
 pub mod memory;
 pub mod module;
+pub mod replication;
 pub mod server;
 pub mod slowlog;
 
@@ -71,6 +72,7 @@ pub const FAMILIES: &[&[Command]] = &[
     scripting::FUNCTION,
     config::COMMANDS,
     persistence::COMMANDS,
+    replication::COMMANDS,
     server::COMMANDS,
     info::COMMANDS,
     introspect::COMMANDS,

@@ -241,14 +241,19 @@ fn sunsubscribe(call: &mut Call) -> Outcome {
 }
 
 fn publish(call: &mut Call) -> Outcome {
-    call.propagate = Propagate::Nothing;
+    call.propagate = across(call);
     let receivers = call.server.pubsub.publish(&call.args[1], &call.args[2], call.out);
     carry(call, false);
     Ok(Reply::from(receivers))
 }
 
+/// Replicas hear messages too; in a cluster the bus carries them.
+fn across(call: &Call) -> Propagate {
+    if call.server.config.flag("cluster-enabled") { Propagate::Nothing } else { Propagate::ToReplicas }
+}
+
 fn spublish(call: &mut Call) -> Outcome {
-    call.propagate = Propagate::Nothing;
+    call.propagate = across(call);
     let receivers = call.server.pubsub.publish_sharded(&call.args[1], &call.args[2], call.out);
     carry(call, true);
     Ok(Reply::from(receivers))

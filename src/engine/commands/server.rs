@@ -2,9 +2,7 @@
 
 use crate::base::{Bytes, Millis};
 use crate::engine::call::Propagate;
-use crate::engine::command::{
-    ADMIN, Command, FAST, LOADING, NO_ASYNC_LOADING, NOSCRIPT, Outcome, READONLY, STALE, WRITE,
-};
+use crate::engine::command::{ADMIN, Command, FAST, LOADING, NOSCRIPT, Outcome, READONLY, STALE, WRITE};
 use crate::engine::refusal::{self, Refusal};
 use crate::engine::{Call, Env, Instance, KeyTrace, Outbox, Output, VERSION};
 use crate::resp::Reply;
@@ -62,15 +60,6 @@ pub const COMMANDS: &[Command] = &[
         ..Command::SERVER
     },
     Command {
-        name: "ROLE",
-        summary: "Say whether this is a primary or a replica, and how far it is.",
-        since: "2.8.12",
-        flags: NOSCRIPT.with(LOADING).with(STALE).with(FAST),
-        acl: &["admin", "dangerous"],
-        run: role,
-        ..Command::SERVER
-    },
-    Command {
         name: "LOLWUT",
         syntax: "[VERSION version]",
         summary: "See a drawing, and the version.",
@@ -84,32 +73,6 @@ pub const COMMANDS: &[Command] = &[
         summary: "See every command that the server carries out.",
         flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
         run: monitor,
-        ..Command::SERVER
-    },
-    Command {
-        name: "REPLICAOF",
-        syntax: "<host port | NO ONE>",
-        summary: "Follow a primary, or follow nobody any more.",
-        since: "5.0.0",
-        flags: NO_ASYNC_LOADING.with(ADMIN).with(NOSCRIPT).with(STALE),
-        run: replicaof,
-        ..Command::SERVER
-    },
-    Command {
-        name: "SLAVEOF",
-        syntax: "<host port | NO ONE>",
-        summary: "Follow a primary, or follow nobody any more.",
-        flags: NO_ASYNC_LOADING.with(ADMIN).with(NOSCRIPT).with(STALE),
-        run: replicaof,
-        ..Command::SERVER
-    },
-    Command {
-        name: "FAILOVER",
-        syntax: "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]",
-        summary: "Let a replica take over.",
-        since: "6.2.0",
-        flags: ADMIN.with(NOSCRIPT).with(STALE),
-        run: failover,
         ..Command::SERVER
     },
 ];
@@ -233,10 +196,6 @@ fn time(call: &mut Call) -> Outcome {
     Ok(Reply::bulks([call.now.secs().to_string(), micros.to_string()]))
 }
 
-fn role(_: &mut Call) -> Outcome {
-    Ok(Reply::Array(vec![Reply::bulk("master"), Reply::Int(0), Reply::Array(Vec::new())]))
-}
-
 fn lolwut(call: &mut Call) -> Outcome {
     if call.args.len() >= 3 && call.is(1, "VERSION") {
         call.int(2)?;
@@ -254,21 +213,4 @@ fn monitor(call: &mut Call) -> Outcome {
         call.server.monitors.push(me);
     }
     Ok(Reply::OK)
-}
-
-/// This server is a primary and stays one.
-fn replicaof(call: &mut Call) -> Outcome {
-    if call.is(1, "NO") && call.is(2, "ONE") {
-        return Ok(Reply::OK);
-    }
-    let port = call.int(2).ok().filter(|port| (0..=65535).contains(port));
-    port.ok_or(Refusal::new("ERR Invalid master port"))?;
-    Err(Refusal::new("ERR REPLICAOF is not available: this server cannot be a replica"))
-}
-
-fn failover(call: &mut Call) -> Outcome {
-    if call.args.len() == 2 && call.is(1, "ABORT") {
-        return Err(Refusal::new("ERR No failover in progress."));
-    }
-    Err(Refusal::new("ERR FAILOVER requires connected replicas."))
 }

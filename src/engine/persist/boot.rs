@@ -23,6 +23,7 @@ impl Instance {
             log.extend(lines);
             return Err(log);
         }
+        instance.follow_config();
         match instance.load_data(env, &mut log) {
             Ok(()) => {
                 instance.claim_slots_of_data(env, &mut log);
@@ -77,7 +78,8 @@ impl Instance {
                 return Err(());
             }
         };
-        let options = self.load_options(env.now);
+        // What a primary drops by itself a replica's primary drops for it.
+        let options = rdb::LoadOptions { drop_expired: !self.is_replica(), ..self.load_options(env.now) };
         match rdb::load(&bytes, &mut self.dbs, &options) {
             Ok(loaded) => {
                 log.extend(about(&loaded, env.now));
@@ -91,6 +93,9 @@ impl Instance {
                     loaded.keys, loaded.expired
                 ));
                 log.push(String::from("* DB loaded from disk: 0.000 seconds"));
+                if let Some(position) = position(&loaded) {
+                    self.resume_history(position);
+                }
                 self.persist.last_load_keys = loaded.keys;
                 self.persist.last_load_expired = loaded.expired;
                 Ok(())
@@ -104,8 +109,15 @@ impl Instance {
     }
 }
 
+/// Where the data set of a file stands in a history of changes.
+fn position(loaded: &rdb::Loaded) -> Option<rdb::Position> {
+    let id: [u8; 40] = loaded.aux("repl-id")?.as_ref().try_into().ok()?;
+    let number = |name: &str| loaded.aux(name)?.lossy().parse::<u64>().ok();
+    Some(rdb::Position { db: number("repl-stream-db").unwrap_or(0) as usize, id, offset: number("repl-offset")? })
+}
+
 /// What redis-server says about the aux fields of a file.
-pub(super) fn about(loaded: &rdb::Loaded, now: Millis) -> Vec<String> {
+pub(in crate::engine) fn about(loaded: &rdb::Loaded, now: Millis) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(version) = loaded.aux("redis-ver") {
         lines.push(format!("* Loading RDB produced by version {}", version.lossy()));

@@ -30,6 +30,8 @@ pub enum Child {
         done_at: Millis,
         /// The file's bytes: what the data set was when it began.
         image: Arc<Vec<u8>>,
+        /// It goes straight to replicas, and into no file.
+        to_replicas: bool,
     },
     Rewrite {
         pid: u32,
@@ -113,8 +115,8 @@ fn child_time(config: &Config, keys: usize, bytes: usize) -> Millis {
 }
 
 impl Instance {
-    fn save_options(&self, now: Millis) -> rdb::SaveOptions {
-        rdb::SaveOptions::of(&self.config, now, 1 << 20)
+    pub(in crate::engine) fn save_options(&self, now: Millis) -> rdb::SaveOptions {
+        rdb::SaveOptions { stream: self.stream_position(), ..rdb::SaveOptions::of(&self.config, now, 1 << 20) }
     }
 
     /// The whole data set as an RDB file: functions and keys.
@@ -132,11 +134,11 @@ impl Instance {
         Ok(())
     }
 
-    fn load_options(&self, now: Millis) -> rdb::LoadOptions {
+    pub(in crate::engine) fn load_options(&self, now: Millis) -> rdb::LoadOptions {
         rdb::LoadOptions::of(&self.config, now, self.seed)
     }
 
-    fn rdb_path(&self) -> String {
+    pub(in crate::engine) fn rdb_path(&self) -> String {
         self.config.path(&self.config.text("dbfilename").lossy())
     }
 
@@ -193,12 +195,28 @@ impl Instance {
         persist.dirty_before = dirty;
         persist.last_bgsave_try = env.now;
         persist.bgsave_scheduled = false;
-        persist.child = Some(Child::Save { pid, started_at: env.now, done_at, image: Arc::new(image) });
+        let (started_at, image) = (env.now, Arc::new(image));
+        persist.child = Some(Child::Save { pid, started_at, done_at, image, to_replicas: false });
         out.push(Output::Log(format!("* Background saving started by pid {pid}")));
     }
 
+    /// A save straight to those replicas that wait for one; nothing else may be at work.
+    pub(in crate::engine) fn start_transfer(&mut self, image: Vec<u8>, env: &mut Env, out: &mut Outbox) {
+        let keys = self.dbs.iter().map(|db| db.len()).sum();
+        let pid = self.persist.next_child();
+        let done_at = env.now + child_time(&self.config, keys, image.len());
+        self.persist.saves += 1;
+        let (started_at, image) = (env.now, Arc::new(image));
+        self.persist.child = Some(Child::Save { pid, started_at, done_at, image, to_replicas: true });
+        out.push(Output::Log(format!("* Background RDB transfer started by pid {pid}")));
+    }
+
     fn finish_bgsave(&mut self, env: &mut Env, out: &mut Outbox) {
-        let Some(Child::Save { pid, started_at, image, .. }) = self.persist.child.take() else { return };
+        let Some(Child::Save { pid, started_at, image, to_replicas, .. }) = self.persist.child.take() else { return };
+        if to_replicas {
+            out.push(Output::Log(String::from("* Background RDB transfer terminated with success")));
+            return self.save_reached_replicas(Some(&image), true, env, out);
+        }
         let outcome = self.write_rdb(env, pid, &image, out);
         let persist = &mut self.persist;
         persist.last_bgsave_secs = Some(env.now.since(started_at).secs());
@@ -210,6 +228,7 @@ impl Instance {
         } else {
             out.push(Output::Log(String::from("# Background saving error")));
         }
+        self.save_reached_replicas(outcome.is_ok().then_some(&image), false, env, out);
     }
 
     /// What FLUSHALL does to the RDB file: a save at work is ended, and with save points the file is emptied at once.
@@ -219,6 +238,7 @@ impl Instance {
         }
         if matches!(self.persist.child, Some(Child::Save { .. })) {
             self.persist.child = None;
+            self.save_reached_replicas(None, false, env, out);
         }
         if !self.config.save.is_empty() {
             // The log has said why, if it could not be written.

@@ -142,8 +142,8 @@ impl Instance {
         let aof = &mut self.persist.aof;
         if aof.state == State::On || (aof.state == State::FirstRewrite && rewriting) {
             let stamp = self.config.aof_timestamps.then_some(env.now.secs());
-            for (db, args) in &self.propagated {
-                aof.feed(*db, args, stamp);
+            for entry in self.propagated.iter().filter(|entry| entry.to_aof) {
+                aof.feed(entry.db, &entry.args, stamp);
             }
         }
         self.flush_aof(env, out);
@@ -151,6 +151,14 @@ impl Instance {
 
     /// Writes the buffer, and syncs as `appendfsync` says.
     pub(super) fn flush_aof(&mut self, env: &mut Env, out: &mut Outbox) {
+        self.write_and_sync(env, out);
+        let aof = &self.persist.aof;
+        if aof.state == State::On && aof.buffer.is_empty() && aof.synced_size == aof.incr_size {
+            self.replication.fsynced_offset = self.replication.offset as i64;
+        }
+    }
+
+    fn write_and_sync(&mut self, env: &mut Env, out: &mut Outbox) {
         let policy = self.config.appendfsync;
         let aof = &mut self.persist.aof;
         if aof.path.is_empty() || (aof.buffer.is_empty() && aof.synced_size == aof.incr_size) {
@@ -232,6 +240,7 @@ impl Instance {
     /// CONFIG SET appendonly yes. Err: it could not begin; the log says why.
     pub(in crate::engine) fn start_aof(&mut self, env: &mut Env, in_exec: bool, out: &mut Outbox) -> Result<(), ()> {
         self.persist.aof.state = State::FirstRewrite;
+        self.replication.fsynced_offset = 0;
         self.persist.aof.last_fsync = env.now;
         self.persist.aof.last_write_error = None;
         let say = |out: &mut Outbox, text: &str| out.push(Output::Log(text.to_owned()));
@@ -270,6 +279,7 @@ impl Instance {
         if matches!(self.persist.child, Some(Child::Rewrite { .. })) {
             self.kill_rewrite(env);
         }
+        self.replication.fsynced_offset = -1;
         let aof = &mut self.persist.aof;
         aof.state = State::Off;
         aof.selected_db = NO_DB;
@@ -326,6 +336,7 @@ impl Instance {
         aof.path = path;
         aof.state = State::On;
         aof.last_fsync = env.now;
+        self.replication.fsynced_offset = 0;
         Ok(log)
     }
 }

@@ -170,7 +170,7 @@ impl Instance {
     /// The whole data set as the base of an AOF.
     pub(in crate::engine::persist) fn base_image(&self, now: Millis) -> Vec<u8> {
         if self.config.flag("aof-use-rdb-preamble") {
-            let options = rdb::SaveOptions { aof_base: true, ..self.save_options(now) };
+            let options = rdb::SaveOptions { aof_base: true, stream: None, ..self.save_options(now) };
             return self.rdb_image(&options);
         }
         let mut out = Vec::new();

@@ -23,6 +23,18 @@ pub struct SaveOptions {
     pub checksum: bool,
     pub eviction: Eviction,
     pub limits: Limits,
+    /// Where the data set stands in a history of changes, if it is part of one.
+    pub stream: Option<Position>,
+}
+
+/// A place in a replication stream: with it a restarted server can go on with a partial resynchronization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The database that the stream stands in.
+    pub db: usize,
+    /// The history's name, 40 hex digits.
+    pub id: [u8; 40],
+    pub offset: u64,
 }
 
 impl SaveOptions {
@@ -35,6 +47,7 @@ impl SaveOptions {
             checksum: config.flag("rdbchecksum"),
             eviction: config.eviction,
             limits: config.limits,
+            stream: None,
         }
     }
 }
@@ -52,6 +65,11 @@ pub fn save_with(dbs: &[Db], functions: &[Bytes], options: &SaveOptions) -> Vec<
     writer.aux("redis-bits", "64");
     writer.aux("ctime", &options.now.secs().to_string());
     writer.aux("used-mem", &options.used_memory.to_string());
+    if let Some(Position { db, id, offset }) = &options.stream {
+        writer.aux("repl-stream-db", &db.to_string());
+        writer.aux("repl-id", &String::from_utf8_lossy(id));
+        writer.aux("repl-offset", &offset.to_string());
+    }
     writer.aux("aof-base", if options.aof_base { "1" } else { "0" });
     functions.iter().for_each(|code| writer.function(code));
     for (index, db) in dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
