@@ -103,6 +103,12 @@ pub trait Backend {
     /// Paths of the files below `dir`, themselves from `dir`, sorted; empty directories too, with a `/` behind.
     fn list_files(&self, dir: &str) -> Vec<String>;
 
+    /// What redis-server would refuse in a config file of this text: line numbers from 1, and its reason for each.
+    fn config_faults(&self, text: &str) -> Vec<(usize, String)> {
+        let _ = text;
+        Vec::new()
+    }
+
     fn snapshot(&self) -> snapshot::World;
     /// All events after `sequence`, oldest first.
     fn events_since(&self, sequence: u64) -> Vec<snapshot::Event>;

@@ -134,6 +134,10 @@ impl Backend for Embedded {
         self.timeline.journal()
     }
 
+    fn config_faults(&self, text: &str) -> Vec<(usize, String)> {
+        crate::engine::config::file::faults(text.as_bytes())
+    }
+
     fn races_since(&self, sequence: u64) -> Vec<Race> {
         self.timeline.world().races_since(sequence)
     }

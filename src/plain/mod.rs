@@ -4,6 +4,7 @@
 //! sentences, choices are numbered, and every word of the lab works as in the terminal UI. With a terminal, lines are read by
 //! rustyline; from a pipe, each line of input is a line typed (and real time does not pass, so that runs repeat exactly).
 
+mod edit;
 mod reader;
 mod say;
 
@@ -11,6 +12,7 @@ use crate::base::Millis;
 use crate::console::{self, Class};
 use crate::learn::Desk;
 use crate::tutor::{Effect, ExerciseState, Response};
+use edit::{Sheet, Turn};
 use reader::{Read, Reader};
 use std::io::{self, Write};
 use std::time::Instant;
@@ -249,27 +251,33 @@ impl Plain {
         self.line("`:lesson` and a number opens one.")
     }
 
-    /// A file, line by line: shown, then typed anew.
+    /// A file, line by line: shown with its numbers, changed by lines, saved by a dot.
     fn edit(&mut self, desk: &mut Desk, path: &str, text: &str) -> io::Result<()> {
-        self.line(&format!("{path} holds {} lines:", text.lines().count()))?;
-        self.lines(text.lines().map(console::line::escaped).collect::<Vec<_>>())?;
-        self.line(
-            "Type the whole file anew. A line with a single dot ends it and saves; `:cancel` leaves it as it was.",
-        )?;
-        let mut fresh = String::new();
+        let mut sheet = Sheet::new(path, text);
+        self.lines(sheet.listing())?;
+        self.line(edit::HOW)?;
         loop {
             match self.reader.line("")? {
-                Read::Line(line) if line == "." => break,
-                Read::Line(line) if line.trim() == ":cancel" => return self.line("Left as it was."),
-                Read::Line(line) => {
-                    fresh.push_str(&line);
-                    fresh.push('\n');
-                }
+                Read::Line(line) => match sheet.take(&line) {
+                    Turn::Say(lines) => {
+                        self.lines(lines)?;
+                        self.faults(desk, &sheet)?;
+                    }
+                    Turn::Save => break,
+                    Turn::Leave => return self.line("Left as it was."),
+                },
                 Read::Interrupt | Read::End => return self.line("Left as it was."),
             }
         }
-        let response = desk.write_file(path, &fresh);
+        self.faults(desk, &sheet)?;
+        let response = desk.write_file(path, &sheet.text());
         self.line(&format!("Saved {path}."))?;
         self.tell(desk, response)
+    }
+
+    /// What a server would refuse in the file as it is now.
+    fn faults(&mut self, desk: &Desk, sheet: &Sheet) -> io::Result<()> {
+        let faults = desk.session().faults(&sheet.path, &sheet.text());
+        self.lines(faults.iter().map(|(line, why)| format!("A server would refuse line {line}: {why}.")))
     }
 }

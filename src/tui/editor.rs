@@ -2,7 +2,7 @@
 
 use super::input::Edit;
 use super::keys::{Code, Key};
-use super::text::width;
+use super::text::{clean, width};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Longest file that is edited, in bytes; larger ones are refused with a message.
@@ -20,6 +20,12 @@ pub struct Editor {
     before: String,
     undo: Vec<(Vec<String>, usize, usize)>,
     cut: Vec<String>,
+    /// Grows with every change of the text.
+    pub version: u64,
+    /// Lines (from 1) that a server would refuse, with its reason.
+    pub faults: Vec<(usize, String)>,
+    /// Where the last letter was typed, so that a word is one step of undo.
+    typing: Option<(usize, usize)>,
     /// Esc was pressed although something changed: once more leaves.
     pub asking: bool,
 }
@@ -39,6 +45,9 @@ impl Editor {
             before: text.to_owned(),
             undo: Vec::new(),
             cut: Vec::new(),
+            version: 0,
+            faults: Vec::new(),
+            typing: None,
             asking: false,
         }
     }
@@ -61,7 +70,6 @@ impl Editor {
         self.asking = false;
         match key.code {
             Code::Char(c) if !key.ctrl && !key.alt => self.insert(&c.to_string()),
-            Code::Tab => self.insert("    "),
             Code::Enter => self.insert("\n"),
             Code::Backspace => self.backspace(),
             Code::Delete => {
@@ -88,6 +96,7 @@ impl Editor {
             Edit::Undo => {
                 if let Some((lines, row, at)) = self.undo.pop() {
                     (self.lines, self.row, self.at) = (lines, row, at);
+                    (self.typing, self.version) = (None, self.version + 1);
                 }
             }
             Edit::KillLine => {
@@ -114,7 +123,12 @@ impl Editor {
         if len + text.len() > FILE_MAX_BYTES {
             return;
         }
-        self.remember();
+        let letter = text.len() == 1 && !text.trim().is_empty();
+        if letter && self.typing == Some((self.row, self.at)) {
+            self.version += 1;
+        } else {
+            self.remember();
+        }
         let tail = self.lines[self.row].split_off(self.at);
         for (i, piece) in text.replace('\r', "\n").split('\n').enumerate() {
             if i > 0 {
@@ -125,11 +139,44 @@ impl Editor {
         }
         self.at = self.lines[self.row].len();
         self.lines[self.row].push_str(&tail);
+        self.typing = letter.then_some((self.row, self.at));
+    }
+
+    /// TAB: completes the directive that the line begins with, as far as it is the only one; else four blanks.
+    pub fn complete(&mut self, directives: &[String]) {
+        let typed = self.lines[self.row][..self.at].trim_start().to_ascii_lowercase();
+        if typed.is_empty() || typed.contains(char::is_whitespace) {
+            return self.insert("    ");
+        }
+        let fits: Vec<&String> = directives.iter().filter(|name| name.starts_with(&typed)).collect();
+        let Some(first) = fits.first() else { return };
+        let common =
+            (typed.len()..=first.len()).rev().find(|end| fits.iter().all(|name| name.starts_with(&first[..*end])));
+        let end = if fits.len() == 1 { " " } else { "" };
+        let rest = format!("{}{end}", &first[typed.len()..common.unwrap_or(typed.len())]);
+        if !rest.is_empty() {
+            self.insert(&rest);
+        }
+    }
+
+    /// To the next faulty line, around the end; false if there is none.
+    pub fn next_fault(&mut self) -> bool {
+        let next = self.faults.iter().find(|(line, _)| *line > self.row + 1).or(self.faults.first());
+        let Some((line, _)) = next else { return false };
+        let line = line.saturating_sub(1);
+        self.go(line);
+        self.at = self.lines[self.row].len();
+        true
+    }
+
+    /// Why a server would refuse this line (from 0).
+    pub fn fault(&self, row: usize) -> Option<&str> {
+        self.faults.iter().find(|(line, _)| *line == row + 1).map(|(_, why)| why.as_str())
     }
 
     /// Columns from the left margin to the cursor.
     pub fn column(&self) -> usize {
-        width(&self.lines[self.row][..self.at])
+        width(&clean(&self.lines[self.row][..self.at]))
     }
 
     /// Moves the first line seen so that the cursor's line is among `rows`.
@@ -183,8 +230,11 @@ impl Editor {
     }
 
     fn remember(&mut self) {
+        (self.typing, self.version) = (None, self.version + 1);
         self.undo.push((self.lines.clone(), self.row, self.at));
-        if self.undo.len() > UNDO_MAX {
+        // A large file is not kept two hundred times over.
+        let len: usize = self.lines.iter().map(String::len).sum();
+        if self.undo.len() > UNDO_MAX.min((1 << 24) / (len + 1)).max(1) {
             self.undo.remove(0);
         }
     }
@@ -236,5 +286,47 @@ mod tests {
             editor.key(Key::of(code));
             assert!(editor.lines[editor.row].is_char_boundary(editor.at), "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_word_is_one_step_of_undo() {
+        let mut editor = Editor::new("f", "");
+        for c in "port 7000".chars() {
+            editor.key(Key::char(c));
+        }
+        editor.edit(Edit::Undo);
+        assert_eq!(editor.text(), "port \n");
+        editor.edit(Edit::Undo);
+        editor.edit(Edit::Undo);
+        assert_eq!(editor.text(), "");
+    }
+
+    #[test]
+    fn tab_completes_a_directive_as_far_as_it_is_the_only_one() {
+        let names: Vec<String> = ["maxmemory", "maxmemory-policy", "port"].map(String::from).into();
+        let mut editor = Editor::new("redis.conf", "");
+        editor.insert("maxm");
+        editor.complete(&names);
+        assert_eq!(editor.lines, ["maxmemory"]);
+        editor.insert("-");
+        editor.complete(&names);
+        assert_eq!(editor.lines, ["maxmemory-policy "]);
+        editor.insert("\nxyz");
+        editor.complete(&names);
+        assert_eq!(editor.lines[1], "xyz");
+    }
+
+    #[test]
+    fn faults_are_walked_through_around_the_end() {
+        let mut editor = Editor::new("redis.conf", "a\nb\nc\n");
+        assert!(!editor.next_fault());
+        editor.faults = vec![(1, "bad".into()), (3, "worse".into())];
+        editor.next_fault();
+        assert_eq!((editor.row, editor.fault(2)), (2, Some("worse")));
+        editor.next_fault();
+        assert_eq!(editor.row, 0);
+        editor.faults = vec![(99, "gone".into())];
+        editor.next_fault();
+        assert_eq!(editor.row, 2);
     }
 }

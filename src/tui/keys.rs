@@ -152,6 +152,8 @@ pub enum Action {
     Choose,
     Close,
     Save,
+    /// To the next line that a server would refuse.
+    NextFault,
 }
 
 pub struct Binding {
@@ -367,6 +369,15 @@ pub const BINDINGS: &[Binding] = &[
         "",
         "Close without saving (asks, if something changed)",
         "cancel",
+    ),
+    bind(Editor, &[k(Tab)], Action::Complete, "", "Complete a directive; else four blanks", ""),
+    bind(
+        Editor,
+        &[Key::ctrl('e'), f(4)],
+        Action::NextFault,
+        "",
+        "To the next line that a server would refuse",
+        "next error",
     ),
     bind(Editor, &[Key::ctrl('z')], Action::Edit(Edit::Undo), "", "Undo", "undo"),
     bind(Editor, &[Key::ctrl('k')], Action::Edit(Edit::KillLine), "", "Cut the line", "cut line"),

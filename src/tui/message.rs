@@ -34,6 +34,8 @@ pub enum Message {
         screens: Vec<Vec<Line>>,
         lessons: Vec<LessonRow>,
     },
+    /// What is wrong with the text that is being edited: line numbers from 1, and the server's reasons.
+    Faults(Vec<(usize, String)>),
     Notice(String),
 }
 
@@ -48,6 +50,11 @@ pub enum Effect {
         terminal: usize,
     },
     WriteFile {
+        path: String,
+        text: String,
+    },
+    /// The text of the file being edited has changed: what would a server refuse in it?
+    Check {
         path: String,
         text: String,
     },

@@ -254,7 +254,7 @@ impl Model {
         if rooms {
             pictures.push(Picture::Databases);
         }
-        if several {
+        if several && !disk {
             pictures.push(Picture::Timeline);
         }
         if disk {
@@ -267,7 +267,7 @@ impl Model {
         if !disk {
             pictures.push(Picture::Disk);
         }
-        if !several {
+        if !pictures.contains(&Picture::Timeline) {
             pictures.push(Picture::Timeline);
         }
         let elsewhere = |instance: &snapshot::Instance| {

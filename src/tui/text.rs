@@ -46,6 +46,24 @@ pub fn cut(text: &str, columns: usize, mark: &str) -> String {
     out
 }
 
+/// `text` without its first `columns`; a wide grapheme that is cut in two leaves a blank.
+pub fn skip(text: &str, columns: usize) -> String {
+    let mut left = columns;
+    let mut out = String::new();
+    for grapheme in text.graphemes(true) {
+        let wide = width(grapheme);
+        match left {
+            0 => out.push_str(grapheme),
+            _ if wide <= left => left -= wide,
+            _ => {
+                out.extend(std::iter::repeat_n(' ', wide - left));
+                left = 0;
+            }
+        }
+    }
+    out
+}
+
 /// `text` cut or filled with blanks to exactly `columns`.
 pub fn fit(text: &str, columns: usize, mark: &str) -> String {
     let mut out = cut(text, columns, mark);

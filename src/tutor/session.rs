@@ -245,6 +245,11 @@ impl Session {
         response
     }
 
+    /// What redis-server would refuse in this text of a file, if the file is one of its config files.
+    pub fn faults(&self, path: &str, text: &str) -> Vec<(usize, String)> {
+        if path.ends_with(".conf") { self.backend.config_faults(text) } else { Vec::new() }
+    }
+
     /// Everything printed so far in a terminal, typed lines with their prompts included: what its screen shows.
     pub fn screen(&self, terminal: usize) -> &[Line] {
         self.screens.get(terminal).map_or(&[], Vec::as_slice)

@@ -75,6 +75,26 @@ pub fn from_text(text: &[u8]) -> Result<Config, Refused> {
     Ok(reader.config)
 }
 
+/// What is wrong with each line of a config file by itself: the line's number from 1, and the reason as redis-server gives it
+/// when it refuses to start (it stops at the first). Files that are included are not looked into.
+pub fn faults(text: &[u8]) -> Vec<(usize, String)> {
+    let mut reader = Reader { config: Config::default(), files: &NoFiles, save_seen: false, module_setting: false };
+    let mut faults = Vec::new();
+    for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        let line = trim(line);
+        if line.is_empty() || line[0] == b'#' {
+            continue;
+        }
+        let outcome = match quote::split(line) {
+            Ok(words) if words.is_empty() || words[0].eq_ignore_ascii_case(b"include") && words.len() == 2 => continue,
+            Ok(words) => reader.directive(&words),
+            Err(_) => Err(String::from("Unbalanced quotes in configuration line")),
+        };
+        faults.extend(outcome.err().map(|reason| (number + 1, reason)));
+    }
+    faults
+}
+
 struct Reader<'a> {
     config: Config,
     files: &'a dyn Files,
@@ -363,5 +383,19 @@ mod tests {
             }
             let _ = from_text(&text);
         }
+    }
+
+    #[test]
+    fn every_faulty_line_is_named_with_the_servers_reason() {
+        let text =
+            b"port 6379\nmaxmemry 1mb\n# remark\nappendonly perhaps\nsave \"\ninclude other.conf\nmaxmemory 1mb\n";
+        assert_eq!(
+            faults(text),
+            [
+                (2, "Bad directive or wrong number of arguments".to_owned()),
+                (4, "argument must be 'yes' or 'no'".to_owned()),
+                (5, "Unbalanced quotes in configuration line".to_owned())
+            ]
+        );
     }
 }

@@ -114,6 +114,10 @@ impl Outside<'_> {
                 let response = self.desk.write_file(&path, &text);
                 self.answer(model, response, screen)?;
             }
+            Effect::Check { path, text } => {
+                let faults = self.desk.session().faults(&path, &text);
+                self.tell(model, Message::Faults(faults), screen)?;
+            }
             Effect::OpenLesson(name) => {
                 let went = self.desk.go_to(&name);
                 self.opened(model, went, screen)?;

@@ -211,7 +211,11 @@ fn the_editor_saves_what_was_typed_and_asks_before_it_forgets() {
     let mut model = model((80, 24));
     let effects = vec![tutor::Effect::OpenEditor { path: "redis.conf".into(), text: "port 6379\n".into() }];
     update(&mut model, Message::Answered { lines: Vec::new(), effects, scene: Box::new(scene()), screens: None });
-    type_in(&mut model, "# ");
+    for c in "# ".chars() {
+        assert!(
+            matches!(press(&mut model, Key::char(c)).as_slice(), [Effect::Check { path, .. }] if path == "redis.conf")
+        );
+    }
     press(&mut model, Key::of(Code::Esc));
     assert!(text(&model).contains("Not saved yet"));
     assert_eq!(
@@ -335,4 +339,25 @@ fn comparing_orders_shows_them_and_the_step_key_types_the_word() {
     model.picture = Picture::Keys;
     assert_eq!(press(&mut model, Key::ctrl('g')), []);
     assert!(text(&model).contains("step by step"));
+}
+
+#[test]
+fn a_line_that_a_server_would_refuse_is_marked_with_its_reason_and_saving_says_so() {
+    let mut model = model((80, 24));
+    let effects =
+        vec![tutor::Effect::OpenEditor { path: "redis.conf".into(), text: "port 6379\nmaxmemry 1mb\n".into() }];
+    let scene = Box::new(scene());
+    let asked = update(&mut model, Message::Answered { lines: Vec::new(), effects, scene, screens: None });
+    assert!(matches!(asked.as_slice(), [Effect::Check { .. }]));
+    let reason = "Bad directive or wrong number of arguments";
+    update(&mut model, Message::Faults(vec![(2, reason.into())]));
+    let shown = text(&model);
+    assert!(shown.contains("✗ 2   maxmemry 1mb") && shown.contains(&format!("✗ line 2: {reason}")), "{shown}");
+    update(&mut model, Message::Paste("\u{1b}[2J\nsave 60 1\n".into()));
+    for size in [(40, 10), (1, 2), (80, 24)] {
+        update(&mut model, Message::Resize(size.0, size.1));
+        text(&model);
+    }
+    press(&mut model, Key::ctrl('s'));
+    assert!(text(&model).contains("no server will start with it: line 2"), "{}", text(&model));
 }

@@ -66,6 +66,7 @@ pub(super) fn told(model: &mut Model, effect: tutor::Effect) -> Vec<Effect> {
                 model.notice = Some(format!("{path} is too large to edit here."));
             } else {
                 model.overlay = Some(Overlay::Editor(Box::new(Editor::new(&path, &text))));
+                return vec![Effect::Check { path, text }];
             }
         }
         tutor::Effect::ShowFuture { title, lines } => model.overlay = Some(Overlay::Reading { title, lines, top: 0 }),

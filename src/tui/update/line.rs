@@ -5,6 +5,7 @@ use super::super::input::Edit;
 use super::super::keys::{Code, Key};
 use super::super::message::Effect;
 use super::super::model::{Focus, Model, Overlay};
+use super::over::check;
 
 pub(super) fn submit(model: &mut Model) -> Vec<Effect> {
     let terminal = model.active;
@@ -103,7 +104,9 @@ pub(super) fn pasted(model: &mut Model, text: String) -> Vec<Effect> {
         if text.len() > FILE_MAX_BYTES {
             model.notice = Some("That paste is larger than a file here may be. Nothing was inserted.".to_owned());
         } else {
+            let before = editor.version;
             editor.insert(&text);
+            return check(editor, before);
         }
         return Vec::new();
     }

@@ -52,6 +52,12 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             show_exercise(model);
             Vec::new()
         }
+        Message::Faults(faults) => {
+            if let Some(Overlay::Editor(editor)) = &mut model.overlay {
+                editor.faults = faults;
+            }
+            Vec::new()
+        }
         Message::Notice(text) => {
             model.notice = Some(text);
             Vec::new()
@@ -150,7 +156,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::PageDown => scroll_focused(model, page(model)),
         Action::Top => scroll_focused(model, -1_000_000),
         Action::Bottom => scroll_focused(model, 1_000_000),
-        Action::Choose | Action::Close | Action::Save => {}
+        Action::Choose | Action::Close | Action::Save | Action::NextFault => {}
     }
     Vec::new()
 }

@@ -1,5 +1,6 @@
 //! What lies over the screen: texts to read, the editor, the list of lessons.
 
+use super::super::editor::Editor;
 use super::super::keys::{Action, Key};
 use super::super::layout::areas;
 use super::super::message::Effect;
@@ -43,30 +44,52 @@ pub fn reading_size((columns, rows): (u16, u16)) -> (usize, usize) {
 pub const READING_COLUMNS: u16 = 92;
 
 pub(super) fn editing(model: &mut Model, key: Key, action: Option<Action>) -> Vec<Effect> {
-    let rows = usize::from(areas(model).terminals.first().map_or(10, |(_, rect)| rect.height)).saturating_sub(1);
+    let rows = usize::from(areas(model).terminals.first().map_or(10, |(_, rect)| rect.height)).saturating_sub(2);
+    let directives: Vec<String> = model
+        .here()
+        .map(|(i, _)| model.scene.world.instances[i].config.iter().map(|(name, _)| name.clone()).collect())
+        .unwrap_or_default();
     let Some(Overlay::Editor(editor)) = &mut model.overlay else { return Vec::new() };
-    let mut effects = Vec::new();
+    let before = editor.version;
     match action {
         Some(Action::Save) => {
-            effects.push(Effect::WriteFile { path: editor.path.clone(), text: editor.text() });
+            let (path, text) = (editor.path.clone(), editor.text());
+            model.notice = editor.faults.first().map(|(line, why)| {
+                format!("Saved, but no server will start with it: line {line}: {why}. edit {path} opens it again.")
+            });
             model.overlay = None;
-            return effects;
+            return vec![Effect::WriteFile { path, text }];
         }
         Some(Action::Close) if !editor.changed() || editor.asking => {
             model.notice = editor.asking.then(|| "Left the file as it was.".to_owned());
             model.overlay = None;
-            return effects;
+            return Vec::new();
         }
         Some(Action::Close) => {
             editor.asking = true;
             model.notice = Some("Not saved yet: Ctrl-S saves, Esc once more leaves the file as it was.".to_owned());
-            return effects;
+            return Vec::new();
+        }
+        Some(Action::Complete) => editor.complete(&directives),
+        Some(Action::NextFault) => {
+            if !editor.next_fault() {
+                model.notice = Some("No line is faulty.".to_owned());
+            }
         }
         Some(Action::Edit(edit)) => editor.edit(edit),
         _ => _ = editor.key(key),
     }
+    let Some(Overlay::Editor(editor)) = &mut model.overlay else { return Vec::new() };
     editor.scroll(rows);
-    effects
+    check(editor, before)
+}
+
+/// Asks what a server would say of the text, if it is another than before.
+pub(super) fn check(editor: &Editor, before: u64) -> Vec<Effect> {
+    if editor.version == before {
+        return Vec::new();
+    }
+    vec![Effect::Check { path: editor.path.clone(), text: editor.text() }]
 }
 
 pub(super) fn open_lessons(model: &mut Model) {
