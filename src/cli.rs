@@ -51,11 +51,13 @@ pub enum Command {
     Repl(Repl),
 }
 
-/// `redlab serve [FILE] [--port N] [--directive value ...]`: the arguments of redis-server.
+/// `redlab serve [FILE ...] [--port N] [--directive value ...] [--nodes N] [--cluster 3x1]`: the arguments of redis-server,
+/// and two of our own.
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true)]
 pub struct Serve {
-    /// A redis.conf, then directives: --port 6400 --dir /tmp/data --appendonly yes
+    /// A redis.conf (several: a server for each), then directives: --port 6400 --dir /tmp/data --appendonly yes. Several
+    /// servers on following ports: --nodes 8; a whole cluster, primaries x replicas of each: --cluster 3x1
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub args: Vec<String>,
 }

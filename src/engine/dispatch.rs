@@ -22,6 +22,9 @@ impl Instance {
             return;
         }
         client.last_seen_at = env.now;
+        if self.migration.is_some() && self.hold_for_migration(id, &args) {
+            return;
+        }
         self.carry_out(env, id, &args, out);
         self.after_step(env, out);
     }
@@ -489,6 +492,8 @@ impl Instance {
             for id in self.waiting.queue(db, &key) {
                 self.retry(env, id, &key, out);
             }
+        } else if self.migration.is_some() {
+            return false;
         } else if let Some(id) = self.waiting.resumed.pop_front() {
             let client = self.clients.get_mut(&id).filter(|client| client.blocked.is_none() && !client.postponed);
             if let Some(args) = client.and_then(|client| client.waiting.pop_front()) {
@@ -639,6 +644,7 @@ impl Instance {
         }
         self.flush_invalidations(out);
         self.cluster_turn(env, out, |turn| turn.cron());
+        self.end_late_migration(env.now, out);
         self.after_step(env, out);
         self.tick_replication(env, out);
         self.after_step(env, out);

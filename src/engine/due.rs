@@ -16,6 +16,7 @@ impl Instance {
         });
         let paused = self.pause.map(|pause| pause.until);
         let paused = paused.into_iter().chain(self.failover_pause);
+        let paused = paused.chain(self.migration.as_ref().map(|migration| migration.deadline));
         let cluster = self.cluster.as_ref().map(|cluster| cluster.cron_at);
         blocked
             .chain(expiring)

@@ -24,6 +24,7 @@ pub mod hooks;
 pub mod keyspace;
 pub mod link;
 pub mod memory;
+pub mod migrate;
 pub mod notify;
 pub mod persist;
 pub mod pubsub;
@@ -193,6 +194,8 @@ pub struct Instance {
     pub links: Links,
     /// None: cluster mode is off.
     pub cluster: Option<Box<Cluster>>,
+    /// MIGRATE is under way: nobody else is served.
+    pub migration: Option<Box<migrate::Migration>>,
     /// A manual failover holds back writes of clients until then.
     pub failover_pause: Option<Millis>,
     pub now: Millis,
@@ -238,6 +241,7 @@ impl Instance {
             replication: Replication::new(now, rng),
             links: Links::default(),
             cluster: None,
+            migration: None,
             failover_pause: None,
             now,
         }
@@ -284,9 +288,15 @@ impl Instance {
             self.links.ended(link);
         }
         match owner {
+            Owner::Bus => {
+                self.bus_input(env, input, out);
+                self.after_step(env, out);
+            }
+            Owner::Migrate => {
+                self.migration_input(env, input, out);
+                self.after_step(env, out);
+            }
             Owner::Replication => self.primary_input(env, input, out),
-            Owner::Bus => self.bus_input(env, input, out),
-            Owner::Migrate => {}
         }
     }
 

@@ -9,6 +9,7 @@ mod event_loop;
 mod links;
 mod listen;
 mod meanwhile;
+mod plan;
 
 pub use disk::FileDisk;
 pub use event_loop::{Node, serve};
@@ -18,11 +19,10 @@ use crate::base::{Millis, Rng};
 use crate::engine::Env;
 use crate::engine::Instance;
 use crate::engine::config::Config;
-use crate::engine::config::file::{self, Files};
+use crate::engine::config::file::Files;
 use crate::engine::hooks::Hooks;
 use std::hash::{BuildHasher, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
@@ -43,36 +43,47 @@ pub fn run(args: &[String]) -> ExitCode {
 }
 
 fn start(args: &[String]) -> Result<(), String> {
-    let mut config = Config::default();
-    // This is a server for trying things out; redis-server's default is `no`.
-    config.set("enable-debug-command", "local").expect("a parameter and one of its values");
-    let mut config = file::from_args_over(config, args, &RealFiles).map_err(|lines| lines.join("\n"))?;
-    let cwd = std::env::current_dir().map_err(|error| format!("the working directory: {error}"))?;
-    config.start_in(&cwd.display().to_string());
-    let dir = config.text("dir").lossy().into_owned();
-    std::fs::read_dir(&dir).map_err(|error| format!("dir {dir}: {error}"))?;
+    let mut rng = Rng::new(unguessable());
+    let plan = plan::plan(args, &RealFiles, &mut rng)?;
+    // Kept until all have ended.
+    let _scratch = plan.scratch;
+    let many = plan.servers.len() > 1;
+    let mut nodes = Vec::new();
+    let mut names = Vec::new();
+    for server in plan.servers {
+        let name = if many { format!("{} ", server.config.port) } else { String::new() };
+        nodes.push(node(server, &name)?);
+        names.push(name);
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(|error| error.to_string())?;
+    }
+    serve(nodes, &stop, &mut |node, line| eprintln!("{}{line}", names[node])).map_err(|error| error.to_string())
+}
+
+/// Starts one server: sockets, data, log. `name` stands before each line of its log.
+fn node(server: plan::Planned, name: &str) -> Result<Node, String> {
     let mut rng = Rng::new(unguessable());
     let now = Millis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64));
-    let listeners = listeners(&config)?;
-    let bus = bus_listeners(&config)?;
+    let listeners = listeners(&server.config)?;
+    let bus = bus_listeners(&server.config)?;
     let ports: Vec<String> = listeners.iter().filter_map(Listener::port).map(|port| port.to_string()).collect();
-    let mut disk = FileDisk::new(PathBuf::from(&dir));
-    let booted = Instance::boot(config, &mut Env { now, rng: &mut rng, disk: &mut disk });
+    let mut disk = FileDisk::new(server.dir);
+    let booted = Instance::boot(server.config, &mut Env { now, rng: &mut rng, disk: &mut disk });
     let (mut instance, log) = booted.map_err(|lines| lines.join("\n"))?;
-    log.iter().for_each(|line| eprintln!("{line}"));
+    log.iter().for_each(|line| eprintln!("{name}{line}"));
     instance.hooks = Hooks {
         stopwatch: Some(|| START.elapsed().as_micros() as u64),
         sleep: Some(|micros| std::thread::sleep(Duration::from_micros(micros))),
         rss: None,
         pid: Some(std::process::id()),
     };
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(|error| error.to_string())?;
+    if let Some(cluster) = instance.cluster.as_deref_mut().filter(|_| server.formed) {
+        cluster.first_update = Some(Millis::ZERO);
     }
-    eprintln!("* Ready to accept connections tcp on port {}", ports.join(", "));
-    let node = Node { instance: *instance, disk: Box::new(disk), rng, listeners, bus };
-    serve(vec![node], &stop, &mut |_, line| eprintln!("{line}")).map_err(|error| error.to_string())
+    eprintln!("{name}* Ready to accept connections tcp on port {}", ports.join(", "));
+    Ok(Node { instance: *instance, disk: Box::new(disk), rng, listeners, bus })
 }
 
 /// The port of a cluster node's bus is its client port and this, unless `cluster-port` says otherwise.

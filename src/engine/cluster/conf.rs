@@ -80,7 +80,7 @@ impl Cluster {
         shown.map(|(handle, _)| self.describe(handle, reader) + "\n").collect()
     }
 
-    fn conf(&self) -> String {
+    pub(super) fn conf(&self) -> String {
         let nodes = self.describe_all(Reader::File, Flags::HANDSHAKE);
         format!("{nodes}vars currentEpoch {} lastVoteEpoch {}\n", self.current_epoch, self.last_vote_epoch)
     }

@@ -37,6 +37,8 @@ mod orphan;
 
 pub mod conf;
 
+pub mod plan;
+
 pub mod keys;
 
 pub mod redirect;

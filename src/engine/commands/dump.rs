@@ -2,7 +2,7 @@
 
 use crate::base::{Bytes, Millis};
 use crate::engine::call::Call;
-use crate::engine::command::{Command, DENYOOM, ONE_KEY, Outcome, READONLY, WRITE};
+use crate::engine::command::{ASKING, Command, DENYOOM, ONE_KEY, Outcome, READONLY, WRITE};
 use crate::engine::evict;
 use crate::engine::notify::Class;
 use crate::engine::persist::rdb;
@@ -34,6 +34,18 @@ pub const COMMANDS: &[Command] = &[
         keys: ONE_KEY,
         run: restore,
         ..Command::GENERIC
+    },
+    Command {
+        name: "RESTORE-ASKING",
+        syntax: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+        summary: "RESTORE into a slot that is being taken over: what MIGRATE sends.",
+        since: "3.0.0",
+        complexity: "O(N*M), N the number of elements and M their size; for sorted sets times log(N)",
+        flags: WRITE.with(DENYOOM).with(ASKING),
+        acl: &["keyspace", "dangerous"],
+        keys: ONE_KEY,
+        run: restore,
+        ..Command::SERVER
     },
 ];
 

@@ -3,6 +3,7 @@
 pub mod dump;
 pub mod expiry;
 pub mod keys;
+pub mod migrate;
 pub mod object;
 pub mod scan;
 pub mod sort;
@@ -52,6 +53,7 @@ pub const FAMILIES: &[&[Command]] = &[
     keys::COMMANDS,
     expiry::COMMANDS,
     dump::COMMANDS,
+    migrate::COMMANDS,
     object::COMMANDS,
     sort::COMMANDS,
     string::COMMANDS,
