@@ -15,12 +15,14 @@ impl Turn<'_> {
         let current = if self.cluster.me().is_primary() { Some(myself) } else { self.cluster.me().primary };
         let (mut lost_to_sender, mut lost) = (false, 0);
         let mut dirty = Vec::new();
-        for slot in claimed.iter() {
-            let owner = self.cluster.owner(slot);
-            if owner == Some(sender) {
+        let own = self.cluster.node(sender).slots.clone();
+        if !self.cluster.unclaimed.is_empty() {
+            own.iter().filter(|slot| claimed.contains(*slot)).for_each(|slot| {
                 self.cluster.unclaimed.remove(slot);
-                continue;
-            }
+            });
+        }
+        for slot in claimed.minus(&own).iter() {
+            let owner = self.cluster.owner(slot);
             // Who takes a slot over by hand finishes that by hand.
             if self.cluster.importing.contains_key(&slot) {
                 continue;
@@ -42,9 +44,7 @@ impl Turn<'_> {
             self.cluster.todo.update_state = true;
             self.cluster.todo.fsync = true;
         }
-        let given_up: Vec<u16> =
-            self.cluster.node(sender).slots.iter().filter(|slot| !claimed.contains(*slot)).collect();
-        for slot in given_up {
+        for slot in own.minus(claimed).iter() {
             self.cluster.unclaimed.insert(slot);
         }
         let all_gone = current.is_some_and(|current| self.cluster.node(current).slots.is_empty());

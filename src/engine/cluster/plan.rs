@@ -48,7 +48,11 @@ fn view(ports: &[u16], primaries: usize, names: &[(NodeId, NodeId)], me: usize, 
 /// Where the slots of the primary `index` begin: shares differ by one at most, rounded as redis-cli rounds them.
 fn share(index: usize, primaries: usize) -> u16 {
     let per_node = SLOTS as f64 / primaries as f64;
-    if index == primaries { SLOTS as u16 } else { (index as f64 * per_node - 0.5).round().max(0.0) as u16 }
+    match index {
+        0 => 0,
+        _ if index == primaries => SLOTS as u16,
+        _ => (index as f64 * per_node - 1.0).round() as u16 + 1,
+    }
 }
 
 impl Cluster {

@@ -279,7 +279,8 @@ impl Turn<'_> {
             let known = owner != sender && !self.cluster.is_unclaimed(slot);
             (known && self.cluster.node(owner).epoch > message.config_epoch).then_some(owner)
         };
-        if let Some(owner) = claimed.iter().find_map(newer) {
+        // What it owns in my eyes too cannot be a quarrel.
+        if let Some(owner) = claimed.minus(&self.cluster.node(sender).slots).iter().find_map(newer) {
             self.send_update(sender, owner);
         }
     }

@@ -102,22 +102,39 @@ impl SlotSet {
         was
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
-        let bytes = self.bits.iter().flat_map(|bits| bits.iter().enumerate());
-        bytes.filter(|(_, byte)| **byte != 0).flat_map(|(at, byte)| {
-            let byte = *byte;
-            (0..8).filter(move |bit| byte & (1 << bit) != 0).map(move |bit| at as u16 * 8 + bit)
-        })
+    /// Those of this set that are not in `other`.
+    pub fn minus(&self, other: &SlotSet) -> SlotSet {
+        let mut rest = *self.wire();
+        rest.iter_mut().zip(other.wire()).for_each(|(byte, gone)| *byte &= !gone);
+        SlotSet::from_wire(&rest)
+    }
+
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { bytes: self.bits.as_deref().map_or(&[], |bits| &bits[..]), base: 0, word: 0 }
     }
 
     /// Runs of neighbouring slots, both ends included.
     pub fn ranges(&self) -> Vec<(u16, u16)> {
         let mut ranges: Vec<(u16, u16)> = Vec::new();
-        for slot in self.iter() {
-            match ranges.last_mut() {
-                Some((_, last)) if *last + 1 == slot => *last = slot,
-                _ => ranges.push((slot, slot)),
+        let mut add = |first: u16, last: u16| match ranges.last_mut() {
+            Some((_, end)) if *end + 1 == first => *end = last,
+            _ => ranges.push((first, last)),
+        };
+        let mut at = 0;
+        for chunk in self.bits.iter().flat_map(|bits| bits.chunks_exact(8)) {
+            let mut word = word_of(chunk);
+            // Whole words of one kind are the rule: a node's slots stand together.
+            if word == u64::MAX {
+                add(at, at + 63);
+                word = 0;
             }
+            while word != 0 {
+                let bit = word.trailing_zeros();
+                let run = (word >> bit).trailing_ones();
+                add(at + bit as u16, at + (bit + run) as u16 - 1);
+                word &= u64::MAX.checked_shl(bit + run).unwrap_or(0);
+            }
+            at += 64;
         }
         ranges
     }
@@ -131,6 +148,34 @@ impl SlotSet {
             let _ = if first == last { write!(text, "{gap}{first}") } else { write!(text, "{gap}{first}-{last}") };
         }
         text
+    }
+}
+
+fn word_of(chunk: &[u8]) -> u64 {
+    u64::from_le_bytes(chunk.try_into().expect("eight bytes each"))
+}
+
+/// The slots of a set, in order.
+pub struct Iter<'a> {
+    bytes: &'a [u8],
+    /// The first slot of the next word.
+    base: u16,
+    /// What is left of the current one.
+    word: u64,
+}
+
+impl Iterator for Iter<'_> {
+    type Item = u16;
+
+    fn next(&mut self) -> Option<u16> {
+        while self.word == 0 {
+            let (chunk, rest) = self.bytes.split_at_checked(8)?;
+            (self.word, self.bytes) = (word_of(chunk), rest);
+            self.base += 64;
+        }
+        let bit = self.word.trailing_zeros() as u16;
+        self.word &= self.word - 1;
+        Some(self.base - 64 + bit)
     }
 }
 
@@ -172,6 +217,11 @@ mod tests {
         let mut set: SlotSet = [0, 1, 2, 7, 8, 100, 16382, 16383].into_iter().collect();
         assert_eq!(set.text(), "0-2 7-8 100 16382-16383");
         assert_eq!(SlotSet::from_wire(set.wire()), set);
+        assert_eq!(set.iter().collect::<SlotSet>(), set);
+        assert_eq!(set.minus(&(0..8192).collect()).text(), "16382-16383");
+        let all: SlotSet = (0..SLOTS as u16).collect();
+        assert_eq!((all.text().as_str(), all.iter().count()), ("0-16383", SLOTS));
+        assert_eq!((63..129).chain([200]).collect::<SlotSet>().text(), "63-128 200");
         assert!(!set.insert(7) && set.remove(7) && !set.remove(7));
         assert_eq!((set.len(), set.contains(7), set.contains(8)), (7, false, true));
         [0, 1, 2, 8, 100, 16382, 16383].into_iter().for_each(|slot| assert!(set.remove(slot)));
