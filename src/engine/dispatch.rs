@@ -320,11 +320,12 @@ impl Instance {
             Ok(_) => None,
         };
         // An error that ended a script has been counted where it arose.
-        if !std::mem::take(&mut call.server.scripting.error_counted)
-            && let Some(text) = error
-        {
+        let counted = std::mem::take(&mut call.server.scripting.error_counted);
+        if let Some(text) = error {
             call.server.stats.commands[call.index].failed += 1;
-            call.server.count_error(text);
+            if !counted {
+                call.server.count_error(text);
+            }
         }
         // A client that now waits has not finished its command.
         let waits = matches!(outcome, Ok(Reply::None))

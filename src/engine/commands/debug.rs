@@ -34,6 +34,10 @@ fn debug(call: &mut Call) -> Outcome {
         (b"POPULATE", 1..=3) => populate(call),
         (b"RELOAD", _) => reload(call),
         (b"LOADAOF", 0) => reload(call),
+        (b"SET-DISABLE-DENY-SCRIPTS", 1) => {
+            call.server.scripting.allows_all = call.int(2)? != 0;
+            Ok(Reply::OK)
+        }
         (b"STRINGMATCH-LEN", 2) => {
             let pattern = &call.args[3];
             let text = vec![b'a'; call.int(2)?.max(0) as usize];
@@ -54,7 +58,7 @@ fn debug(call: &mut Call) -> Outcome {
         (b"LISTPACK", 1) => Ok(Reply::status("Listpack structure printed on stdout")),
         // Switches of parts that this server does not have: accepted, as their effect cannot be seen.
         (b"JMAP" | b"STRUCTSIZE", 0)
-        | (b"QUICKLIST-PACKED-THRESHOLD" | b"SET-DISABLE-DENY-SCRIPTS" | b"PAUSE-CRON", 1)
+        | (b"QUICKLIST-PACKED-THRESHOLD" | b"PAUSE-CRON", 1)
         | (b"CONFIG-REWRITE-FORCE-ALL" | b"MALLCTL", 0)
         | (b"REPLYBUFFER", 2)
         | (b"CLIENT-EVICTION" | b"DICT-RESIZING" | b"CLIENT-ENFORCE-REPLY-LIST", 0 | 1) => Ok(Reply::OK),
@@ -123,16 +127,46 @@ fn populate(call: &mut Call) -> Outcome {
     Ok(Reply::OK)
 }
 
-/// Writes the data set down and reads it back, as a restart would.
+/// Writes the data set down and reads it back, as a restart would. NOFLUSH keeps what is there, which must then not be in
+/// the file too, unless MERGE lets the file's win; NOSAVE reads the file that is there.
 fn reload(call: &mut Call) -> Outcome {
+    const FAILED: Refusal = Refusal::new("ERR Error trying to load the RDB dump, check server logs.");
+    let (mut save, mut flush, mut merge) = (true, true, false);
+    for at in 2..call.args.len() {
+        match call.args[at].to_ascii_uppercase().as_slice() {
+            b"MERGE" => merge = true,
+            b"NOFLUSH" => flush = false,
+            b"NOSAVE" => save = false,
+            _ => return Err(Refusal::new("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")),
+        }
+    }
+    let path = call.server.config.path(&call.server.config.text("dbfilename").lossy());
     let server = &mut *call.server;
-    let image = rdb::save(&server.dbs, &rdb::SaveOptions::of(&server.config, call.now, 0));
+    if save {
+        let image = server.rdb_image(&rdb::SaveOptions::of(&server.config, call.now, 0));
+        call.disk.write(&path, &image).map_err(|_| FAILED)?;
+    }
+    let image = call.disk.read(&path).map_err(|_| FAILED)?;
     let mut dbs: Vec<keyspace::Db> = server.dbs.iter().map(|_| keyspace::Db::new(server.seed)).collect();
     let options = rdb::LoadOptions::of(&server.config, call.now, server.seed);
-    if rdb::load(&image, &mut dbs, &options).is_err() {
-        return Err(Refusal::new("ERR Error trying to load the RDB dump, check server logs."));
+    let loaded = rdb::load(&image, &mut dbs, &options).map_err(|_| FAILED)?;
+    if flush {
+        server.scripting.libraries = Default::default();
+        server.load_functions(&loaded.functions, false).map_err(|_| FAILED)?;
+        server.dbs = dbs;
+        return Ok(Reply::OK);
     }
-    server.dbs = dbs;
+    let taken = |index: usize, key: &[u8]| server.dbs[index].slot(key).is_some();
+    if !merge && dbs.iter().enumerate().any(|(index, db)| db.iter().any(|(key, _)| taken(index, key))) {
+        return Err(FAILED);
+    }
+    server.load_functions(&loaded.functions, merge).map_err(|_| FAILED)?;
+    for (mine, read) in server.dbs.iter_mut().zip(&dbs) {
+        for (key, slot) in read.iter() {
+            mine.insert(key, slot.value.clone(), slot.access, false);
+            mine.set_expiry(key, slot.expires_at());
+        }
+    }
     Ok(Reply::OK)
 }
 
@@ -257,6 +291,8 @@ fn help() -> Reply {
             "    Save the RDB on disk and reload it back to memory. Valid <option> values:",
             "SET-ACTIVE-EXPIRE <0|1>",
             "    Setting it to 0 disables expiring keys (and hash-fields) in background ",
+            "SET-DISABLE-DENY-SCRIPTS <0|1>",
+            "    Allow execution of deny-script commands inside script (for testing).",
             "SLEEP <seconds>",
             "    Stop the server for <seconds>. Decimals allowed.",
             "STRINGMATCH-LEN <len> <pattern>",

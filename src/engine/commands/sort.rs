@@ -146,7 +146,7 @@ fn sort(call: &mut Call, read_only: bool) -> Outcome {
     if options.by.is_some_and(|by| !by.contains(&b'*')) {
         sorted = false;
         // A set has no order of its own: what is stored must not depend on how it is kept.
-        if is_set && options.store.is_some() {
+        if is_set && (options.store.is_some() || call.server.scripting.active.is_some()) {
             (sorted, options.alpha, options.by) = (true, true, None);
         }
     }

@@ -83,7 +83,7 @@ impl Instance {
         match rdb::load(&bytes, &mut self.dbs, &options) {
             Ok(loaded) => {
                 log.extend(about(&loaded, env.now));
-                if let Err(line) = self.load_functions(&loaded.functions) {
+                if let Err(line) = self.load_functions(&loaded.functions, false) {
                     log.push(line);
                     log.push(String::from("# Fatal error loading the DB, check server logs. Exiting."));
                     return Err(());

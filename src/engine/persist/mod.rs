@@ -124,11 +124,11 @@ impl Instance {
         rdb::save_with(&self.dbs, &self.scripting.library_sources(), options)
     }
 
-    /// Takes the libraries of a file in. Err: what to log.
-    pub(in crate::engine) fn load_functions(&mut self, codes: &[Bytes]) -> Result<(), String> {
+    /// Takes the libraries of a file in, in place of those of the same name if `replace`. Err: what to log.
+    pub(in crate::engine) fn load_functions(&mut self, codes: &[Bytes], replace: bool) -> Result<(), String> {
         let for_server = self.hooks.stopwatch.is_some();
         for code in codes {
-            let loaded = self.scripting.load_library(code, false, for_server);
+            let loaded = self.scripting.load_library(code, replace, for_server);
             loaded.map_err(|error| format!("# Failed creating the library: {error}"))?;
         }
         Ok(())

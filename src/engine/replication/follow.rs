@@ -411,7 +411,7 @@ impl Instance {
         crate::engine::persist::boot::about(&loaded, env.now).into_iter().for_each(|line| out.push(Output::Log(line)));
         notice(out, format!("Done loading RDB, keys loaded: {}, keys expired: {}.", loaded.keys, loaded.expired));
         self.scripting.libraries = Default::default();
-        if let Err(line) = self.load_functions(&loaded.functions) {
+        if let Err(line) = self.load_functions(&loaded.functions, true) {
             out.push(Output::Log(line));
         }
         self.dirty = 0;

@@ -41,23 +41,31 @@ pub fn function(
     running: &Rc<Running>,
     act: fn(&Lua, &Running, MultiValue) -> Ended,
 ) -> mlua::Result<Function> {
-    let running = Rc::clone(running);
-    let inner = lua.create_function(move |lua, args: MultiValue| {
-        let (how, what) = match act(lua, &running, args) {
-            Ok(values) => {
-                let mut results = MultiValue::from_vec(values);
-                results.push_front(Value::Nil);
-                return Ok(results);
-            }
-            Err(Thrown::Value(value)) => (Value::Boolean(false), value),
-            Err(Thrown::Line(line)) => (Value::Boolean(false), Value::Table(convert::error_table(lua, &line, false)?)),
-            Err(Thrown::Placed(text)) => (Value::Boolean(true), Value::String(lua.create_string(text)?)),
-            Err(Thrown::Argument(at, text)) => (Value::Number(at as f64), Value::String(lua.create_string(text)?)),
-            Err(Thrown::Lua(error)) => return Err(error),
-        };
-        Ok(MultiValue::from_vec(vec![how, what]))
+    let shared = Rc::clone(running);
+    let inner = lua.create_function(move |lua, args: MultiValue| ended(lua, act(lua, &shared, args)))?;
+    let shared = Rc::clone(running);
+    let packed = lua.create_function(move |lua, (table, count): (Table, usize)| {
+        let args: mlua::Result<Vec<Value>> = (1..=count).map(|at| table.raw_get(at)).collect();
+        ended(lua, act(lua, &shared, MultiValue::from_vec(args?)))
     })?;
-    raw::relay(lua, inner)
+    raw::relay(lua, inner, packed)
+}
+
+/// How a function ended, as `raw::relay` wants to be told.
+fn ended(lua: &Lua, ended: Ended) -> mlua::Result<MultiValue> {
+    let (how, what) = match ended {
+        Ok(values) => {
+            let mut results = MultiValue::from_vec(values);
+            results.push_front(Value::Nil);
+            return Ok(results);
+        }
+        Err(Thrown::Value(value)) => (Value::Boolean(false), value),
+        Err(Thrown::Line(line)) => (Value::Boolean(false), Value::Table(convert::error_table(lua, &line, false)?)),
+        Err(Thrown::Placed(text)) => (Value::Boolean(true), Value::String(lua.create_string(text)?)),
+        Err(Thrown::Argument(at, text)) => (Value::Number(at as f64), Value::String(lua.create_string(text)?)),
+        Err(Thrown::Lua(error)) => return Err(error),
+    };
+    Ok(MultiValue::from_vec(vec![how, what]))
 }
 
 /// `redis` as EVAL sees it.
@@ -201,7 +209,7 @@ pub fn unknown_global(lua: &Lua) -> mlua::Result<Table> {
         };
         Ok((true, lua.create_string(text)?))
     })?;
-    meta.raw_set("__index", raw::relay(lua, inner)?)?;
+    meta.raw_set("__index", raw::relay(lua, inner.clone(), inner)?)?;
     Ok(meta)
 }
 
@@ -225,7 +233,7 @@ pub fn may_go_on(lua: &Lua, running: &Rc<Running>) -> mlua::Result<Function> {
             late.then_some("ERR FUNCTION LOAD timeout")
         } else {
             let ends = running.with(|call| busy::must_end(call, rounds)).unwrap_or(false);
-            ends.then_some("ERR Script killed by user with SCRIPT KILL...")
+            ends.then_some(busy::KILLED)
         };
         line.map(|line| convert::error_table(lua, line, false)).transpose()
     })

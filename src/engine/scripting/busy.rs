@@ -26,6 +26,15 @@ pub fn loads_too_long(call: Option<(&Call, u64)>, rounds: u64) -> bool {
     }
 }
 
+/// What the script is ended with.
+pub const KILLED: &str = "ERR Script killed by user with SCRIPT KILL...";
+
+/// As `must_end`, asked before each command: on a server every so often, and once the end has been asked for.
+pub fn ends_between_calls(call: &mut Call, calls: u64) -> bool {
+    let Some(active) = &call.server.scripting.active else { return false };
+    active.killed || calls.is_multiple_of(256) && call.server.hooks.stopwatch.is_some() && must_end(call, 0)
+}
+
 /// Asked after each round. Whether the script has to end.
 pub fn must_end(call: &mut Call, rounds: u64) -> bool {
     let server = call.server.hooks.stopwatch.is_some();

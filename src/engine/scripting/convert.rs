@@ -91,17 +91,57 @@ pub fn to_reply(value: &Value, protocol: Protocol, counted: &mut bool) -> Reply 
     reply_at(value, protocol, counted, 0).unwrap_or_else(|_| Reply::error(TOO_DEEP))
 }
 
+/// An array that is being read: its table, the index that comes next, what has been read.
+struct Open {
+    table: Table,
+    next: i64,
+    items: Vec<Reply>,
+}
+
+/// Arrays within arrays are kept on a stack of our own: how deep they go is up to the script.
 fn reply_at(value: &Value, protocol: Protocol, counted: &mut bool, depth: usize) -> mlua::Result<Reply> {
-    Ok(match value {
+    let mut open: Vec<Open> = Vec::new();
+    let mut value = value.clone();
+    loop {
+        let table = match &value {
+            Value::Table(table) if depth + open.len() < MAX_DEPTH => Some(table),
+            _ => None,
+        };
+        let mut done = match table {
+            None => simple(&value, protocol),
+            Some(table) => match table_reply(table, protocol, counted, depth + open.len())? {
+                Some(reply) => reply,
+                None => {
+                    open.push(Open { table: table.clone(), next: 1, items: Vec::new() });
+                    Reply::None
+                }
+            },
+        };
+        loop {
+            let Some(outer) = open.last_mut() else { return Ok(done) };
+            if done != Reply::None {
+                outer.items.push(std::mem::replace(&mut done, Reply::None));
+            }
+            value = outer.table.raw_get(outer.next)?;
+            outer.next += 1;
+            if !value.is_nil() {
+                break;
+            }
+            done = Reply::Array(open.pop().map_or_else(Vec::new, |outer| outer.items));
+        }
+    }
+}
+
+fn simple(value: &Value, protocol: Protocol) -> Reply {
+    match value {
         Value::String(text) => Reply::Bulk(Bytes::copy(&text.as_bytes())),
         Value::Boolean(yes) if protocol == Protocol::Resp3 => Reply::Bool(*yes),
         Value::Boolean(true) => Reply::Int(1),
         Value::Integer(n) => Reply::Int(*n),
         Value::Number(n) => Reply::Int(truncated(*n)),
-        Value::Table(_) if depth >= MAX_DEPTH => Reply::error(TOO_DEEP),
-        Value::Table(table) => return table_reply(table, protocol, counted, depth),
+        Value::Table(_) => Reply::error(TOO_DEEP),
         _ => Reply::Nil,
-    })
+    }
 }
 
 /// A cast as C does it on common processors: what does not fit is the smallest integer.
@@ -109,34 +149,36 @@ pub fn truncated(n: f64) -> i64 {
     if n >= -9_223_372_036_854_775_808.0 && n < 9_223_372_036_854_775_808.0 { n as i64 } else { i64::MIN }
 }
 
-fn table_reply(table: &Table, protocol: Protocol, counted: &mut bool, depth: usize) -> mlua::Result<Reply> {
-    let mut inner = |value: &Value| reply_at(value, protocol, counted, depth + 1);
+/// What a table with a field that names its kind is; None: it is an array.
+fn table_reply(table: &Table, protocol: Protocol, counted: &mut bool, depth: usize) -> mlua::Result<Option<Reply>> {
+    // Maps and sets within each other are read by recursion, which costs more.
+    let mut inner = |value: &Value| reply_at(value, protocol, counted, depth + 20);
     if let Value::String(text) = table.raw_get("err")? {
         let text = text.to_string_lossy();
         *counted |= matches!(table.raw_get("ignore_error_stats_update")?, Value::Boolean(true));
-        return Ok(Refusal::from(text).into());
+        return Ok(Some(Refusal::from(text).into()));
     }
     if let Value::String(text) = table.raw_get("ok")? {
         // As C text: up to the first zero.
         let text = text.to_string_lossy();
         let text = text.split('\0').next().unwrap_or_default();
-        return Ok(Reply::status_of(text.replace(['\r', '\n'], " ")));
+        return Ok(Some(Reply::status_of(text.replace(['\r', '\n'], " "))));
     }
     match table.raw_get("double")? {
-        Value::Number(n) => return Ok(Reply::Double(n)),
-        Value::Integer(n) => return Ok(Reply::Double(n as f64)),
+        Value::Number(n) => return Ok(Some(Reply::Double(n))),
+        Value::Integer(n) => return Ok(Some(Reply::Double(n as f64))),
         _ => {}
     }
     if let Value::String(digits) = table.raw_get("big_number")? {
         let digits = digits.as_bytes();
         let blank = |byte: &u8| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte };
-        return Ok(Reply::BigNumber(digits.iter().map(blank).collect()));
+        return Ok(Some(Reply::BigNumber(digits.iter().map(blank).collect())));
     }
     if let Value::Table(verbatim) = table.raw_get("verbatim_string")?
         && let (Value::String(format), Value::String(text)) = (verbatim.raw_get("format")?, verbatim.raw_get("string")?)
     {
         let format = if *format.as_bytes() == *b"mkd" { "mkd" } else { "txt" };
-        return Ok(Reply::Verbatim(format, Bytes::copy(&text.as_bytes())));
+        return Ok(Some(Reply::Verbatim(format, Bytes::copy(&text.as_bytes()))));
     }
     if let Value::Table(map) = table.raw_get("map")? {
         let mut pairs = Vec::new();
@@ -144,23 +186,16 @@ fn table_reply(table: &Table, protocol: Protocol, counted: &mut bool, depth: usi
             let (key, value) = pair?;
             pairs.push((inner(&key)?, inner(&value)?));
         }
-        return Ok(Reply::Map(pairs));
+        return Ok(Some(Reply::Map(pairs)));
     }
     if let Value::Table(set) = table.raw_get("set")? {
         let mut members = Vec::new();
         for pair in set.pairs::<Value, Value>() {
             members.push(inner(&pair?.0)?);
         }
-        return Ok(Reply::Set(members));
+        return Ok(Some(Reply::Set(members)));
     }
-    let mut items = Vec::new();
-    for index in 1.. {
-        match table.raw_get::<Value>(index)? {
-            Value::Nil => break,
-            value => items.push(inner(&value)?),
-        }
-    }
-    Ok(Reply::Array(items))
+    Ok(None)
 }
 
 /// An argument of `redis.call` as the command gets it. None: it is neither text nor a number.

@@ -33,13 +33,16 @@ pub struct Signature {
 #[derive(Clone, Debug, Default)]
 pub struct Libraries {
     pub by_name: BTreeMap<Bytes, Arc<Library>>,
-    owners: BTreeMap<Bytes, Bytes>,
+    /// By the function's name in lower case, with the name itself.
+    owners: BTreeMap<Vec<u8>, (Bytes, Bytes)>,
 }
 
 impl Libraries {
-    pub fn function(&self, name: &[u8]) -> Option<(&Arc<Library>, &Signature)> {
-        let library = self.by_name.get(self.owners.get(name)?)?;
-        Some((library, library.functions.get(name)?))
+    /// A function by its name, in any case: its library, its name as registered, and the rest.
+    pub fn function(&self, name: &[u8]) -> Option<(&Arc<Library>, &Bytes, &Signature)> {
+        let (function, owner) = self.owners.get(&name.to_ascii_lowercase())?;
+        let library = self.by_name.get(owner)?;
+        Some((library, function, library.functions.get(function)?))
     }
 
     pub fn functions(&self) -> usize {
@@ -49,7 +52,7 @@ impl Libraries {
     pub fn put(&mut self, library: Arc<Library>) {
         self.remove(&library.name);
         for function in library.functions.keys() {
-            self.owners.insert(function.clone(), library.name.clone());
+            self.owners.insert(function.to_ascii_lowercase(), (function.clone(), library.name.clone()));
         }
         self.by_name.insert(library.name.clone(), library);
     }
@@ -57,7 +60,7 @@ impl Libraries {
     pub fn remove(&mut self, name: &[u8]) -> bool {
         let Some(library) = self.by_name.remove(name) else { return false };
         for function in library.functions.keys() {
-            self.owners.remove(function);
+            self.owners.remove(&function.to_ascii_lowercase());
         }
         true
     }
@@ -67,7 +70,8 @@ impl Libraries {
         if !replace && self.by_name.contains_key(&library.name) {
             return Err(format!("Library {} already exists", library.name.lossy()));
         }
-        let taken = |function: &&Bytes| self.owners.get(*function).is_some_and(|owner| *owner != library.name);
+        let owner = |function: &Bytes| self.owners.get(&function.to_ascii_lowercase()).map(|(_, owner)| owner);
+        let taken = |function: &&Bytes| owner(function).is_some_and(|owner| *owner != library.name);
         match library.functions.keys().find(taken) {
             Some(function) => Err(format!("Function {} already exists", function.lossy())),
             None => Ok(()),

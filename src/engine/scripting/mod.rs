@@ -53,6 +53,8 @@ pub struct Scripting {
     pub active: Option<Box<Active>>,
     /// An error that the command is about to answer has been counted where it arose.
     pub error_counted: bool,
+    /// DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may call every command.
+    pub allows_all: bool,
     /// Clients that went away while their script ran.
     pub gone: Vec<crate::engine::ClientId>,
     /// There was no room under `maxmemory` when the command began.
@@ -124,5 +126,117 @@ impl Scripting {
     pub fn flush_scripts(&mut self) {
         self.scripts.clear();
         self.machine = Spare(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::base::{Bytes, Rng};
+    use crate::engine::Input;
+    use crate::engine::testing::{Lab, transcript};
+    use crate::resp::Reply;
+
+    /// Bytes that begin as something sensible and are then damaged.
+    fn hostile(rng: &mut Rng, seeds: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = seeds[rng.below(seeds.len())].repeat(1 + rng.below(3));
+        for _ in 0..rng.below(6) {
+            if bytes.is_empty() {
+                break;
+            }
+            let at = rng.below(bytes.len());
+            match rng.below(4) {
+                0 => bytes[at] = rng.below(256) as u8,
+                1 => bytes.truncate(at),
+                2 => bytes.insert(at, rng.below(256) as u8),
+                _ => bytes[at] ^= 1 << rng.below(8),
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn hostile_input_never_breaks_the_libraries() {
+        let mut lab = Lab::new(5);
+        let id = lab.client("");
+        let mut rng = Rng::new(77);
+        let json: &[&[u8]] = &[
+            br#"{"a":[1,-2.5e3,"x\u00e9",null,true],"b":{"c":{}}}"#,
+            br#"[[[[[[1]]]]],"\ud83d\ude00",0x1F,nan,-infinity]"#,
+            b"\"\\n\\t",
+        ];
+        let packed: &[&[u8]] = &[
+            b"\x93\x01\xa3two\x81\xa1a\xcb\x3f\xf8\0\0\0\0\0\0",
+            b"\xdd\xff\xff\xff\xff\x01",
+            b"\xdf\0\0\0\x02\xc0\x01\xcf\xff\xff\xff\xff\xff\xff\xff\xff",
+            b"\x91\x91\x91\x91\x91\x91",
+        ];
+        let formats: &[&[u8]] = &[b">I2hl", b"!8bdc0s", b"i32c10x<f!4T", b"c0c0ss"];
+        for (script, seeds) in [
+            ("return pcall(cjson.decode, ARGV[1]) and 1 or 0", json),
+            ("return pcall(cmsgpack.unpack, ARGV[1]) and 1 or 0", packed),
+            ("return pcall(struct.unpack, ARGV[1], ARGV[2]) and 1 or 0", formats),
+            ("return pcall(struct.size, ARGV[1]) and 1 or 0", formats),
+            ("return pcall(struct.pack, ARGV[1], 1, -2, 'text', 1e300, 0/0) and 1 or 0", formats),
+        ] {
+            for _ in 0..400 {
+                let words = [
+                    Bytes::from("EVAL"),
+                    Bytes::from(script),
+                    Bytes::from("0"),
+                    Bytes::from(hostile(&mut rng, seeds)),
+                    Bytes::from(hostile(&mut rng, packed)),
+                ];
+                lab.step(Input::Request(id, words.to_vec()));
+                let replies = lab.take("");
+                assert!(matches!(replies[..], [Reply::Int(0 | 1)]), "{script} {:?}: {replies:?}", words[3]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_script_without_end_is_ended_in_the_lab() {
+        transcript(
+            r#"
+            > EVAL "while true do pcall(function() while true do end end) end" 0
+            (error) ERR Script killed by user with SCRIPT KILL... script: 3d7b0cfd4124d0a72b8a39e531e7c806bc453d3e, on @user_script:1.
+            > PING
+            PONG
+            > SCRIPT KILL
+            (error) NOTBUSY No scripts in execution right now.
+            "#,
+        );
+    }
+
+    #[test]
+    fn a_script_that_takes_all_memory_ends_and_the_next_runs() {
+        let mut lab = Lab::new(1);
+        let greedy = "local t = {} for i = 1, 1e9 do t[i] = string.rep('x', 100000) .. i end";
+        assert!(lab.ask(&["EVAL", greedy, "0"]).is_error());
+        assert_eq!(lab.ask(&["EVAL", "return 1", "0"]), Reply::Int(1));
+    }
+
+    #[test]
+    fn a_fork_has_scripts_and_functions_but_not_the_interpreter() {
+        let mut lab = Lab::new(1);
+        let code = "#!lua name=l\nlocal n = 0 redis.register_function('f', function() n = n + 1 return n end)";
+        lab.ask(&["FUNCTION", "LOAD", code]);
+        assert_eq!(lab.ask(&["FCALL", "f", "0"]), Reply::Int(1));
+        assert_eq!(lab.ask(&["FCALL", "f", "0"]), Reply::Int(2));
+        lab.instance = lab.instance.clone();
+        assert_eq!(lab.ask(&["FCALL", "f", "0"]), Reply::Int(1));
+    }
+
+    #[test]
+    fn what_a_script_writes_is_one_transaction_in_the_aof() {
+        transcript(
+            r#"
+            > CONFIG SET appendonly yes
+            OK
+            > EVAL "redis.call('SET', 'a', 1) redis.call('INCR', 'a') return redis.call('GET', 'a')" 0
+            "2"
+            > EVAL "redis.set_repl(redis.REPL_NONE) return redis.call('SET', 'b', 1)" 0
+            OK
+            "#,
+        );
     }
 }

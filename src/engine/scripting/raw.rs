@@ -23,10 +23,13 @@ fn veil_key() -> *mut std::ffi::c_void {
     (&raw const VEIL).cast_mut().cast()
 }
 
-/// A table that reads as `real` does and that no script can change.
+/// A table that reads as `real` does and that no script can change. `getmetatable` shows `real`'s metatable, veiled too.
 pub fn veil(lua: &Lua, real: &Table) -> Result<Table> {
-    let meta = lua.create_table_with_capacity(0, 3)?;
+    let meta = lua.create_table_with_capacity(1, 3)?;
     meta.raw_set(LightUserData(veil_key()), real)?;
+    if let Some(shown) = real.metatable() {
+        meta.raw_set(1, veil(lua, &shown)?)?;
+    }
     meta.raw_set("__index", real)?;
     // SAFETY: `refuse_write` keeps to the rules of a C function.
     meta.raw_set("__newindex", unsafe { lua.create_c_function(refuse_write)? })?;
@@ -68,10 +71,16 @@ pub fn error_handler(lua: &Lua) -> Result<Function> {
 /// A function of Lua that calls `inner` and throws what it says. `inner`'s first result says how: nil, it did not fail, and
 /// the other results are the function's; false, the second result is thrown as it is; true, with the place of the call before
 /// it (luaL_error); a number, as the fault of that argument (luaL_argerror).
-pub fn relay(lua: &Lua, inner: Function) -> Result<Function> {
-    // SAFETY: the stack holds `inner`, which becomes the closure's upvalue.
-    unsafe { lua.exec_raw(inner, |state| ffi::lua_pushcclosure(state, relayed, 1)) }
+///
+/// A function of C has room for 8,000 values, and the arguments would stand there twice: many of them are given to `packed`
+/// instead, as a table and their number.
+pub fn relay(lua: &Lua, inner: Function, packed: Function) -> Result<Function> {
+    // SAFETY: the stack holds both functions, which become the closure's upvalues.
+    unsafe { lua.exec_raw((inner, packed), |state| ffi::lua_pushcclosure(state, relayed, 2)) }
 }
+
+/// More arguments than this are packed.
+const MANY: c_int = 200;
 
 /// Calls `function` with `env` as the global table and a look at the clock now and then. The result; or false and what was
 /// thrown, as `handler` made it of that.
@@ -106,8 +115,19 @@ pub fn run(
 
 unsafe extern "C-unwind" fn relayed(state: *mut lua_State) -> c_int {
     unsafe {
-        let count = ffi::lua_gettop(state);
-        ffi::lua_pushvalue(state, ffi::lua_upvalueindex(1));
+        let mut count = ffi::lua_gettop(state);
+        if count > MANY {
+            ffi::lua_createtable(state, count, 0);
+            ffi::lua_insert(state, 1);
+            for at in (1..=count).rev() {
+                ffi::lua_rawseti_(state, 1, at);
+            }
+            ffi::lua_pushnumber(state, f64::from(count));
+            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(2));
+            count = 2;
+        } else {
+            ffi::lua_pushvalue(state, ffi::lua_upvalueindex(1));
+        }
         ffi::lua_insert(state, 1);
         ffi::lua_call(state, count, ffi::LUA_MULTRET);
         match ffi::lua_type(state, 1) {
@@ -271,7 +291,11 @@ unsafe extern "C-unwind" fn rawset(state: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn getmetatable(state: *mut lua_State) -> c_int {
     unsafe {
         ffi::luaL_checkany(state, 1);
-        unveil(state, 1);
+        if lift(state, 1) {
+            ffi::lua_getmetatable(state, 1);
+            ffi::lua_rawgeti_(state, -1, 1);
+            return 1;
+        }
         if ffi::lua_getmetatable(state, 1) == 0 {
             ffi::lua_pushnil(state);
             return 1;

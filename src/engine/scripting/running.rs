@@ -25,6 +25,8 @@ pub struct Running {
     loading: RefCell<Option<Vec<Registered>>>,
     /// How often 100,000 instructions have gone by since the run began.
     pub rounds: Cell<u64>,
+    /// How many commands have been called.
+    pub calls: Cell<u64>,
     /// When the loading began, by the stopwatch.
     pub began_us: Cell<u64>,
 }

@@ -115,8 +115,10 @@ impl Format {
     }
 }
 
-fn pack(lua: &Lua, _: &Running, args: MultiValue) -> Ended {
+fn pack(lua: &Lua, _: &Running, mut args: MultiValue) -> Ended {
     let mut format = Format::new(args::text(&args, 1)?);
+    // The original puts a nil behind its arguments, which its messages show.
+    args.push_back(Value::Nil);
     let mut out = Vec::new();
     let mut arg = 2;
     while let Some((option, size)) = format.next()? {

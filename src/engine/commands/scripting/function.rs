@@ -145,23 +145,22 @@ pub const COMMANDS: &[Command] = &[
 /// As which command FCALL is admitted: its function's flags say.
 pub fn flags_of(scripting: &Scripting, command: &Command, args: &[Bytes]) -> Flags {
     match args.get(1).and_then(|name| scripting.libraries.function(name)) {
-        Some((_, function)) => function.flags.command_flags(command.flags),
+        Some((_, _, function)) => function.flags.command_flags(command.flags),
         None => command.flags,
     }
 }
 
 fn fcall(call: &mut Call, read_only: bool) -> Outcome {
     eval::begin(call);
-    let name = &call.args[1];
-    let Some((library, _)) = call.server.scripting.libraries.function(name) else {
+    let Some((library, name, _)) = call.server.scripting.libraries.function(&call.args[1]) else {
         return Err(Refusal::new("ERR Function not found"));
     };
-    let library = Arc::clone(library);
+    let (library, name) = (Arc::clone(library), name.clone());
     if call.int(2).is_err() {
         return Err(Refusal::new("ERR Bad number of keys provided"));
     }
     let keys = eval::number_of_keys(call)?;
-    eval::enter(call, Text::Function(&library, name), keys, read_only)
+    eval::enter(call, Text::Function(&library, &name), keys, read_only)
 }
 
 fn failed(text: String) -> Refusal {

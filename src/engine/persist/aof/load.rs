@@ -178,7 +178,7 @@ impl Instance {
         let options = rdb::LoadOptions { drop_expired: false, ..self.load_options(env.now) };
         match rdb::load(bytes, &mut self.dbs, &options) {
             Ok(loaded) => {
-                if let Err(line) = self.load_functions(&loaded.functions) {
+                if let Err(line) = self.load_functions(&loaded.functions, false) {
                     log.push(line);
                     return None;
                 }
