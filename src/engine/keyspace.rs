@@ -185,6 +185,11 @@ impl Db {
         self.tracked = None;
     }
 
+    /// See `Dict::warm`.
+    pub fn warm<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        self.slots.warm(keys);
+    }
+
     /// Notes what `key` takes after a change, if that is kept up to date.
     pub fn measure(&mut self, key: &[u8]) {
         let Some(sum) = &mut self.tracked else { return };

@@ -201,13 +201,20 @@ fn position_before_zero(bytes: &[u8], wanted: u8) -> Option<usize> {
 
 /// string2ll: canonical decimal, nothing else.
 fn int(text: &[u8]) -> Option<i64> {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    let canonical = match digits {
-        [b'0'] => digits.len() == text.len(),
-        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
-        _ => false,
+    let (negative, digits) = match text {
+        [b'0'] => return Some(0),
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
     };
-    canonical.then(|| std::str::from_utf8(text).ok()?.parse().ok()).flatten()
+    if !matches!(digits.first(), Some(b'1'..=b'9')) {
+        return None;
+    }
+    // Counted down, because i64::MIN has no positive twin.
+    let below = digits.iter().try_fold(0i64, |n, byte| match byte {
+        b'0'..=b'9' => n.checked_mul(10)?.checked_sub(i64::from(byte - b'0')),
+        _ => None,
+    })?;
+    if negative { Some(below) } else { below.checked_neg() }
 }
 
 /// Replies of one server, as they arrive; RESP2 and RESP3.

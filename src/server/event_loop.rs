@@ -4,13 +4,12 @@ use super::connection::{Connection, Got};
 use super::links::{FIRST_LINK, Links};
 use super::listen::{Listener, Stream};
 use super::meanwhile::Lent;
-use crate::base::{Millis, Rng};
+use crate::base::{Bytes, Millis, RecentMap, Rng};
 use crate::engine::client::Ends;
 use crate::engine::disk::Disk;
 use crate::engine::{ClientId, Env, Input, Instance, Outbox, Output};
 use crate::resp::{Protocol, Reply, decode, encode};
 use mio::{Events, Interest, Poll, Token};
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +34,9 @@ const TICK: Duration = Duration::from_millis(100);
 const READ_BYTES: usize = 64 * 1024;
 /// Lower numbers are the engine's own: the client as which a replica carries out what its primary sends.
 const FIRST_CLIENT: u64 = 3;
+/// So many requests of a pipeline are taken from the buffer before the first of them is carried out.
+const BATCH: usize = 64;
+
 /// Serves `nodes` until all have ended. `stop` asks for a clean end, as SIGTERM does; `log` gets each line of a node's
 /// log with its number. Err: the poll itself failed.
 pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Result<()> {
@@ -116,9 +118,11 @@ pub(super) struct Server {
     pub(super) listeners: Vec<(usize, usize)>,
     pub(super) first_client: usize,
     /// By token, which is `first_client` plus the client's id.
-    pub(super) connections: BTreeMap<usize, Connection>,
+    pub(super) connections: RecentMap<usize, Connection>,
     pub(super) next_client: u64,
     pub(super) scratch: Vec<u8>,
+    /// Requests of the client whose turn it is.
+    batch: Vec<Vec<Bytes>>,
     out: Outbox,
     /// Connections with something to write since the last flush.
     pub(super) dirty: Vec<usize>,
@@ -150,9 +154,10 @@ impl Server {
             nodes: nodes.into_iter().map(Box::new).map(Some).collect(),
             first_client: listeners.len(),
             listeners,
-            connections: BTreeMap::new(),
+            connections: RecentMap::new(),
             next_client: FIRST_CLIENT,
             scratch: vec![0; READ_BYTES],
+            batch: Vec::new(),
             out: Outbox::new(),
             dirty: Vec::new(),
             unread: Vec::new(),
@@ -231,20 +236,44 @@ impl Server {
             Got::Bytes => {}
             Got::Full => self.unread.push(token),
         }
-        let id = self.id_of(token);
-        while let Some(connection) = self.connections.get_mut(&token)
-            && !connection.closing
-        {
-            let limits = self.nodes[index].as_ref().map_or_else(decode::Limits::default, |node| limits_of(node, id));
-            match connection.requests.next(limits) {
-                Ok(Some(args)) => self.step(index, now, Input::Request(id, args), log),
-                Ok(None) => break,
-                Err(error) => {
-                    encode::reply(&mut connection.out, &Reply::error(error.0), Protocol::Resp2);
-                    connection.closing = true;
+        let mut batch = std::mem::take(&mut self.batch);
+        while self.take_batch(token, &mut batch) {
+            for args in batch.drain(..) {
+                if self.connections.get(&token).is_some_and(|connection| !connection.closing) {
+                    self.step(index, now, Input::Request(self.id_of(token), args), log);
                 }
             }
         }
+        self.batch = batch;
+    }
+
+    /// The next whole requests of a client; false if there are none. One alone while the client has to log in, because the
+    /// limits of the next depend on its answer. A request that breaks the protocol is answered, and ends the connection.
+    fn take_batch(&mut self, token: usize, batch: &mut Vec<Vec<Bytes>>) -> bool {
+        let id = self.id_of(token);
+        let Some(connection) = self.connections.get_mut(&token).filter(|connection| !connection.closing) else {
+            return false;
+        };
+        let Some(node) = self.nodes[connection.node].as_ref() else { return false };
+        let limits = limits_of(node, id);
+        let most = if limits.unauthenticated { 1 } else { BATCH };
+        while batch.len() < most {
+            match connection.requests.next(limits) {
+                Ok(Some(args)) => batch.push(args),
+                Ok(None) => break,
+                // What came whole before the fault is carried out first; the fault will still be there.
+                Err(_) if !batch.is_empty() => break,
+                Err(error) => {
+                    encode::reply(&mut connection.out, &Reply::error(error.0), Protocol::Resp2);
+                    connection.closing = true;
+                    return false;
+                }
+            }
+        }
+        if batch.len() > 1 {
+            node.instance.expect(id, batch);
+        }
+        !batch.is_empty()
     }
 
     /// Gives one input to a node and deals out what it says.

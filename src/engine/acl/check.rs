@@ -80,11 +80,9 @@ impl Instance {
         let before = self.acl.user(&user.name).cloned();
         let user = self.acl.put(user);
         let Some(before) = before else { return };
-        let theirs = self.clients.values().filter(|client| client.user.name == user.name);
-        let lost: Vec<ClientId> = match loses_channels(&user, &before) {
-            true => theirs.filter(|client| listens_in_vain(client, &user)).map(|client| client.id).collect(),
-            false => Vec::new(),
-        };
+        let narrower = loses_channels(&user, &before);
+        let loses = |client: &&Client| narrower && client.user.name == user.name && listens_in_vain(client, &user);
+        let lost: Vec<ClientId> = self.clients.values().filter(loses).map(|client| client.id).collect();
         for client in self.clients.values_mut().filter(|client| client.user.name == user.name) {
             client.user = Arc::clone(&user);
         }
