@@ -147,7 +147,10 @@ fn million(programs: &[&[&str]; 2]) {
         report.push((bytes, dir));
     }
     let (ours, theirs) = (report[0].0, report[1].0);
-    println!("memory of a key, of a million small ones: {ours:.0} bytes, redis-server {theirs:.0}, {:.2}", ours / theirs);
+    println!(
+        "memory of a key, of a million small ones: {ours:.0} bytes, redis-server {theirs:.0}, {:.2}",
+        ours / theirs
+    );
     let (ours, theirs) = in_turns(3, |which| {
         let dir = folder();
         std::fs::copy(report[1].1.path().join("dump.rdb"), dir.path().join("dump.rdb")).expect("room");

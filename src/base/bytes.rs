@@ -9,8 +9,15 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 /// An owned byte string, 24 bytes wide, without a heap allocation up to 16 bytes.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(SmallVec<[u8; 16]>);
+
+impl Clone for Bytes {
+    /// A copy of the memory: SmallVec's own clone goes byte by byte.
+    fn clone(&self) -> Self {
+        Bytes::copy(&self.0)
+    }
+}
 
 impl Bytes {
     pub fn new() -> Self {

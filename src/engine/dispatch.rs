@@ -312,7 +312,7 @@ impl Instance {
     /// Runs the handler of an admitted command, counts it, and propagates what it changed.
     pub(super) fn perform(call: &mut Call) -> Outcome {
         let dirty_before = call.server.dirty;
-        let began_us = call.server.hooks.micros();
+        let began_us = call.server.lap_us.take().unwrap_or_else(|| call.server.hooks.micros());
         let outcome = (call.command.run)(call);
         let error = match &outcome {
             Err(refusal) => Some(&refusal.0),
@@ -334,7 +334,9 @@ impl Instance {
             call.server.stats.commands_processed += 1;
             call.server.stats.commands[call.index].calls += 1;
             if call.server.hooks.stopwatch.is_some() || call.pretended_us > 0 {
-                let micros = call.server.hooks.micros().saturating_sub(began_us) + call.pretended_us;
+                let now_us = call.server.hooks.micros();
+                call.server.lap_us = call.server.pipelined.then_some(now_us);
+                let micros = now_us.saturating_sub(began_us) + call.pretended_us;
                 Instance::clock_command(call, micros);
             }
         }

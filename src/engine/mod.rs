@@ -183,6 +183,9 @@ pub struct Instance {
     /// DEBUG SET-ACTIVE-EXPIRE 0 switches the sampling passes off.
     pub active_expire: bool,
     pub hooks: hooks::Hooks,
+    /// Within a pipeline, when its last command ended by the stopwatch: the next one begins there.
+    lap_us: Option<u64>,
+    pipelined: bool,
     /// Say every change of a key as `Output::Trace`, and every broken watch as `Output::WatchBroken`.
     pub tracing: bool,
     /// Watches that broke and were not told yet; empty between steps.
@@ -233,6 +236,8 @@ impl Instance {
             pause: None,
             active_expire: true,
             hooks: hooks::Hooks::default(),
+            lap_us: None,
+            pipelined: false,
             tracing: false,
             broken_watches: Vec::new(),
             seed,
@@ -300,14 +305,19 @@ impl Instance {
         }
     }
 
-    /// Told of requests that the same client will send next, looks ahead at their keys: a matter of speed only. Small
-    /// tables are in the processor's cache anyway.
-    pub fn expect(&self, id: ClientId, requests: &[Vec<Bytes>]) {
+    /// Told of requests that one client will make next, one right after the other, looks ahead at their keys: a matter of
+    /// speed only. Small tables are in the processor's cache anyway. `pipeline_ended` is called behind the last of them.
+    pub fn expect(&mut self, id: ClientId, requests: &[Vec<Bytes>]) {
+        self.pipelined = true;
         const LARGE: usize = 4096;
         let db = self.clients.get(&id).and_then(|client| self.dbs.get(client.db)).filter(|db| db.len() >= LARGE);
         if let Some(db) = db {
             db.warm(requests.iter().filter_map(|args| args.get(1)).map(|key| &**key));
         }
+    }
+
+    pub fn pipeline_ended(&mut self) {
+        (self.pipelined, self.lap_us) = (false, None);
     }
 
     /// Whether this instance removes expired keys itself (a replica waits for its primary's DEL); not during a pause.

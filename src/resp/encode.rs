@@ -85,20 +85,15 @@ fn line(out: &mut Vec<u8>, kind: u8, text: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// `kind`, the digits of `n`, the end of the line: made backwards in one place and appended at once.
 fn header(out: &mut Vec<u8>, kind: u8, n: i64) {
-    out.push(kind);
-    int(out, n);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Decimal digits, without going through a `String`.
-fn int(out: &mut Vec<u8>, n: i64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
+    let mut text = [0u8; 24];
+    let mut at = text.len() - 2;
+    text[at..].copy_from_slice(b"\r\n");
     let mut rest = n.unsigned_abs();
     loop {
         at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
+        text[at] = b'0' + (rest % 10) as u8;
         rest /= 10;
         if rest == 0 {
             break;
@@ -106,9 +101,10 @@ fn int(out: &mut Vec<u8>, n: i64) {
     }
     if n < 0 {
         at -= 1;
-        digits[at] = b'-';
+        text[at] = b'-';
     }
-    out.extend_from_slice(&digits[at..]);
+    text[at - 1] = kind;
+    out.extend_from_slice(&text[at - 1..]);
 }
 
 #[cfg(test)]

@@ -243,6 +243,9 @@ impl Server {
                     self.step(index, now, Input::Request(self.id_of(token), args), log);
                 }
             }
+            if let Some(node) = &mut self.nodes[index] {
+                node.instance.pipeline_ended();
+            }
         }
         self.batch = batch;
     }
@@ -254,7 +257,7 @@ impl Server {
         let Some(connection) = self.connections.get_mut(&token).filter(|connection| !connection.closing) else {
             return false;
         };
-        let Some(node) = self.nodes[connection.node].as_ref() else { return false };
+        let Some(node) = self.nodes[connection.node].as_mut() else { return false };
         let limits = limits_of(node, id);
         let most = if limits.unauthenticated { 1 } else { BATCH };
         while batch.len() < most {

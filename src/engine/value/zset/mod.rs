@@ -1,15 +1,15 @@
 //! Sorted sets: members ordered by (score, member).
 //!
 //! A small one is a sorted vector, reported as `listpack`. Past `zset-max-listpack-entries` members, or with one longer
-//! than `zset-max-listpack-value`, it is a dict from member to score beside a skip list that knows ranks (`skiplist`).
+//! than `zset-max-listpack-value`, it is a dict from member to score beside a tree that knows ranks, reported as `skiplist`.
 //! Every range, by index, score or text, is a range of ranks: its ends are found with `partition`.
 
-mod skiplist;
+mod ordered;
 
 use crate::base::{Bytes, Rng};
 use crate::engine::config::Limits;
 use crate::engine::dict::{Dict, HashSeed};
-use skiplist::SkipList;
+use ordered::Ordered;
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ pub struct Zset(Form);
 #[derive(Clone, Debug)]
 enum Form {
     Small(Vec<(Bytes, f64)>, HashSeed),
-    Large { scores: Dict<f64>, order: SkipList },
+    Large { scores: Dict<f64>, order: Ordered },
 }
 
 /// The order of a sorted set: by score, then byte by byte.
@@ -221,7 +221,7 @@ impl Zset {
         let Form::Small(members, seed) = &mut self.0 else { return };
         let mut scores = Dict::new(*seed);
         scores.reserve(members.len() + 1);
-        let mut order = SkipList::new(seed.0);
+        let mut order = Ordered::new();
         for (name, score) in members.drain(..) {
             order.insert(score, name.clone());
             scores.insert(name, score);
