@@ -100,7 +100,7 @@ fn check(call: &mut Call, entry: &'static Entry, args: &[Bytes]) -> Result<(), s
     }
     if command.flags.has(command::WRITE)
         && !wrote
-        && let Some(refusal) = call.server.misconf()
+        && let Some(refusal) = call.server.write_refusal().or_else(|| call.server.misconf())
     {
         return Err(refusal.0);
     }

@@ -218,6 +218,10 @@ fn may_begin(call: &Call, run: &Run) -> Result<(), Refusal> {
         return Err(Refusal::new("ERR Can not run script on cluster, 'no-cluster' flag is set."));
     }
     if !flags.has(ScriptFlags::NO_WRITES) {
+        if let Some(refusal) = call.server.write_refusal() {
+            let text = "READONLY Can not run script with write flag on readonly replica";
+            return Err(if refusal.0.starts_with("READONLY") { Refusal::new(text) } else { refusal });
+        }
         if let Some(refusal) = call.server.misconf() {
             let text = if refusal.0.contains("AOF") {
                 let error = refusal.0.rsplit(": ").next().unwrap_or_default();
