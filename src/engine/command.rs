@@ -123,6 +123,13 @@ pub enum Keys {
     },
     /// Found by looking at the arguments: positions.
     Found(fn(&[Bytes]) -> Vec<usize>),
+    /// As `Found`, and what COMMAND INFO says of it: one key at argument 1, perhaps others, each behind one of these
+    /// words, which stand at argument `from` or later.
+    FirstAndBehind {
+        words: &'static [&'static str],
+        from: usize,
+        find: fn(&[Bytes]) -> Vec<usize>,
+    },
 }
 
 pub const ONE_KEY: Keys = Keys::Range { first: 1, last: 1, step: 1 };
@@ -174,7 +181,7 @@ impl Command {
     pub fn key_places(&self, args: &[Bytes]) -> Vec<usize> {
         match self.keys {
             Keys::None => Vec::new(),
-            Keys::Found(find) => find(args),
+            Keys::Found(find) | Keys::FirstAndBehind { find, .. } => find(args),
             Keys::Half { word, from } => {
                 let Some(at) = (from..args.len()).find(|at| args[*at].eq_ignore_ascii_case(word.as_bytes())) else {
                     return Vec::new();

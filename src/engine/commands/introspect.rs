@@ -195,6 +195,7 @@ fn legacy_range(keys: Keys) -> [i64; 3] {
     match keys {
         Keys::Range { first, last, step } => [first, last, step].map(i64::from),
         Keys::Counted { dest: Some(dest), .. } => [dest as i64, dest as i64, 1],
+        Keys::FirstAndBehind { .. } => [1, 1, 1],
         Keys::Counted { dest: None, .. } | Keys::Half { .. } | Keys::Found(_) | Keys::None => [0, 0, 0],
     }
 }
@@ -203,7 +204,10 @@ fn info_of(entry: &Entry) -> Reply {
     let command = entry.command;
     let flags = FLAGS.iter().filter(|(flag, _)| command.flags.has(*flag)).map(|(_, name)| Reply::status(name));
     let movable = command.flags.has(command::MOVABLEKEYS)
-        || matches!(command.keys, Keys::Found(_) | Keys::Half { .. } | Keys::Counted { .. });
+        || matches!(
+            command.keys,
+            Keys::Found(_) | Keys::FirstAndBehind { .. } | Keys::Half { .. } | Keys::Counted { .. }
+        );
     let movable = movable.then(|| Reply::status("movablekeys"));
     let busy = command.flags.has(command::ALLOW_BUSY).then(|| Reply::status("allow_busy"));
     let [first, last, step] = legacy_range(command.keys);
@@ -238,6 +242,10 @@ fn key_specs(command: &Command) -> Vec<Reply> {
         map(vec![("type", Reply::bulk("range")), ("spec", spec)])
     };
     let range = |last: i64, step: i64| limited(last, step, 0);
+    let behind = |word: &'static str, from: usize| {
+        let spec = map(vec![("keyword", Reply::bulk(word)), ("startfrom", Reply::Int(from as i64))]);
+        map(vec![("type", Reply::bulk("keyword")), ("spec", spec)])
+    };
     let flags = key_flags::of(command);
     let spec = |group: usize, begin: Reply, find: Reply| {
         let flags = flag_set(flags[group.min(flags.len() - 1)]);
@@ -262,10 +270,11 @@ fn key_specs(command: &Command) -> Vec<Reply> {
             let first = dest.map(|dest| spec(0, at(dest as i64), range(0, 1)));
             first.into_iter().chain([spec(1, at(count as i64), counted)]).collect()
         }
-        Keys::Half { word, from } => {
-            let spec_of_word = map(vec![("keyword", Reply::bulk(word)), ("startfrom", Reply::Int(from as i64))]);
-            let begin = map(vec![("type", Reply::bulk("keyword")), ("spec", spec_of_word)]);
-            vec![spec(0, begin, limited(-1, 1, 2))]
+        Keys::Half { word, from } => vec![spec(0, behind(word, from), limited(-1, 1, 2))],
+        Keys::FirstAndBehind { words, from, .. } => {
+            let others = words.iter().enumerate();
+            let others = others.map(|(index, word)| spec(index + 1, behind(word, from), range(0, 1)));
+            std::iter::once(spec(0, at(1), range(0, 1))).chain(others).collect()
         }
         Keys::Found(_) => {
             let unknown = || map(vec![("type", Reply::bulk("unknown")), ("spec", map(Vec::new()))]);

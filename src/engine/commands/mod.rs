@@ -12,6 +12,7 @@ pub mod config;
 pub mod persistence;
 
 pub mod bitmap;
+pub mod geo;
 pub mod hash;
 pub mod hyperloglog;
 pub mod list;
@@ -63,6 +64,7 @@ pub const FAMILIES: &[&[Command]] = &[
     set::COMMANDS,
     zset::COMMANDS,
     hash::COMMANDS,
+    geo::COMMANDS,
     stream::COMMANDS,
     transactions::COMMANDS,
     connection::COMMANDS,

@@ -369,13 +369,13 @@ pub const COMMANDS: &[Command] = &[
 
 /// What ZADD's options ask for.
 #[derive(Clone, Copy, Default)]
-struct Adding {
-    only_new: bool,
-    only_existing: bool,
-    only_greater: bool,
-    only_less: bool,
-    count_changed: bool,
-    increment: bool,
+pub(super) struct Adding {
+    pub only_new: bool,
+    pub only_existing: bool,
+    pub only_greater: bool,
+    pub only_less: bool,
+    pub count_changed: bool,
+    pub increment: bool,
 }
 
 /// What became of one member.
@@ -417,8 +417,19 @@ fn add(call: &mut Call, first: usize, how: Adding) -> Outcome {
     }
     check(how, pairs.len() / 2)?;
     let scores: SmallVec<[f64; 4]> = pairs.iter().step_by(2).map(|text| score(text)).collect::<Result<_, _>>()?;
+    add_scored(call, key, &scores, pairs.iter().skip(1).step_by(2), how)
+}
+
+/// Adds members with the scores that stand at the same places; there is at least one. What ZADD replies.
+pub(super) fn add_scored<'a>(
+    call: &mut Call,
+    key: &Bytes,
+    scores: &[f64],
+    members: impl Iterator<Item = &'a Bytes> + Clone,
+    how: Adding,
+) -> Outcome {
     let (limits, seed) = (call.limits(), call.seed());
-    let members = pairs.iter().skip(1).step_by(2);
+    let first_len = members.clone().next().map_or(0, |member| member.len());
     let zset = if how.only_existing {
         let Some(zset) = call.write::<Zset>(key)? else {
             return Ok(if how.increment { Reply::Nil } else { Reply::Int(0) });
@@ -427,14 +438,14 @@ fn add(call: &mut Call, first: usize, how: Adding) -> Outcome {
     } else {
         call.write_or_insert(key, || {
             let mut zset = Zset::new(seed);
-            zset.expect(scores.len(), pairs[1].len(), &limits);
+            zset.expect(scores.len(), first_len, &limits);
             zset
         })?
     };
     zset.expect(scores.len(), 0, &limits);
     let (mut new, mut moved, mut last) = (0, 0, Reply::Nil);
     for (member, score) in members.zip(scores) {
-        last = match add_one(zset, member, score, how, &limits)? {
+        last = match add_one(zset, member, *score, how, &limits)? {
             Added::New(score) => {
                 new += 1;
                 Reply::Double(score)
