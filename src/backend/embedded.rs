@@ -4,7 +4,7 @@ use super::sql::Sqlite;
 use super::storm;
 use crate::base::{Bytes, Millis};
 use crate::lab::journal::JournalError;
-use crate::lab::{Database, Timeline, Topology, orders};
+use crate::lab::{self, Database, Timeline, Topology, orders};
 use crate::port::{Backend, ConnectionId, Incoming, NetworkChange, Signal, Spawned};
 use crate::race::{Orders, Program, Race, Run};
 use crate::snapshot;
@@ -52,6 +52,14 @@ impl Backend for Embedded {
 
     fn connect(&mut self, port: u16, terminal: &str) -> Result<ConnectionId, String> {
         self.timeline.connect(port, terminal)
+    }
+
+    fn connect_to(&mut self, host: &str, port: u16, terminal: &str) -> Result<ConnectionId, String> {
+        match host {
+            "127.0.0.1" | "localhost" | "::1" | "0.0.0.0" | "" => self.connect(port, terminal),
+            lab::ADDRESS => self.timeline.connect_from_outside(port, terminal),
+            _ => Err(format!("Could not connect to Redis at {host}:{port}: Name or service not known")),
+        }
     }
 
     fn send(&mut self, connection: ConnectionId, args: Vec<Bytes>) {

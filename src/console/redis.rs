@@ -74,6 +74,8 @@ pub(super) struct Cli {
     pub options: Options,
     connection: Option<ConnectionId>,
     expected: VecDeque<Expected>,
+    /// What came and has not been read yet.
+    early: VecDeque<Incoming>,
     running: Option<Running>,
     /// The server has hung up; redis-cli notices with the next command.
     lost: bool,
@@ -91,6 +93,7 @@ impl Cli {
             options,
             connection: None,
             expected: VecDeque::new(),
+            early: VecDeque::new(),
             running: None,
             lost: false,
             db: 0,
@@ -152,6 +155,7 @@ impl Cli {
             }
             Ok(connection) => {
                 self.connection = Some(connection);
+                self.early = backend.receive(connection).into();
                 self.introduce(backend, connection);
                 self.receive(backend, terminal)
             }
@@ -183,6 +187,7 @@ impl Cli {
             backend.hang_up(connection);
         }
         self.expected.clear();
+        self.early.clear();
         self.running = None;
         self.lost = false;
     }
@@ -240,11 +245,12 @@ impl Cli {
     pub fn receive(&mut self, backend: &mut dyn Backend, terminal: &str) -> Vec<Line> {
         let mut lines = Vec::new();
         while let Some(connection) = self.connection {
-            let incoming = backend.receive(connection);
-            if incoming.is_empty() {
+            self.early.extend(backend.receive(connection));
+            // What a server says unasked when it refuses a connection is read as the answer to the first question.
+            if self.early.is_empty() || self.expected.is_empty() && self.running.is_none() && self.is_refused() {
                 break;
             }
-            for each in incoming {
+            for each in std::mem::take(&mut self.early) {
                 match each {
                     Incoming::Reply(Reply::Many(replies)) => {
                         replies.into_iter().for_each(|reply| lines.extend(self.take(reply, false, backend, terminal)));
@@ -260,6 +266,11 @@ impl Cli {
             }
         }
         lines
+    }
+
+    /// Whether the server has refused the connection, and nobody has read that yet.
+    fn is_refused(&self) -> bool {
+        matches!(self.early.front(), Some(Incoming::Reply(Reply::Error(_))))
     }
 
     /// The connection is gone, and this is the moment at which redis-cli sees it.

@@ -19,6 +19,8 @@ pub enum Input {
     Connect {
         port: u16,
         terminal: String,
+        /// To the machine's address in its network, not over loopback.
+        outside: bool,
     },
     Send {
         connection: ConnectionId,
@@ -65,7 +67,9 @@ impl Input {
         match self {
             Input::Pass(span) => tagged(to, 1).number(span.0),
             Input::Sleep(span) => tagged(to, 2).number(span.0),
-            Input::Connect { port, terminal } => tagged(to, 3).number(u64::from(*port)).bytes(terminal.as_bytes()),
+            Input::Connect { port, terminal, outside } => {
+                tagged(to, if *outside { 23 } else { 3 }).number(u64::from(*port)).bytes(terminal.as_bytes())
+            }
             Input::Send { connection, args } => {
                 let writer = tagged(to, 4).number(connection.0).number(args.len() as u64);
                 args.iter().fold(writer, |writer, arg| writer.bytes(arg))
@@ -154,7 +158,10 @@ impl<'a> Entries<'a> {
         Some(match self.byte()? {
             1 => Input::Pass(Millis(self.number()?)),
             2 => Input::Sleep(Millis(self.number()?)),
-            3 => Input::Connect { port: self.number()?.try_into().ok()?, terminal: self.text()? },
+            tag @ (3 | 23) => {
+                let (port, terminal) = (self.number()?.try_into().ok()?, self.text()?);
+                Input::Connect { port, terminal, outside: tag == 23 }
+            }
             4 => {
                 let connection = ConnectionId(self.number()?);
                 Input::Send { connection, args: self.many(|it| it.bytes().map(Bytes::copy))? }
@@ -236,7 +243,8 @@ mod tests {
 
     fn some_of_each() -> Vec<Input> {
         vec![
-            Input::Connect { port: 6379, terminal: String::from("shop") },
+            Input::Connect { port: 6379, terminal: String::from("shop"), outside: false },
+            Input::Connect { port: 6379, terminal: String::from("shop"), outside: true },
             Input::Send {
                 connection: ConnectionId(300),
                 args: vec![Bytes::from("SET"), Bytes::from(b"\x00\xff"), Bytes::new()],

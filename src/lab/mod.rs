@@ -36,4 +36,4 @@ pub use database::Database;
 pub use journal::Input;
 pub use timeline::Timeline;
 pub use topology::{Cron, Server, Sql, Topology};
-pub use world::World;
+pub use world::{ADDRESS, World};

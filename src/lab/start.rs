@@ -5,7 +5,7 @@
 
 use super::disk::{self, Disk};
 use super::process::Process;
-use super::world::World;
+use super::world::{ADDRESS, World};
 use crate::base::{Bytes, Millis, quote};
 use crate::engine::config::{Config, file};
 use crate::engine::{Env, Instance, VERSION};
@@ -61,20 +61,38 @@ impl World {
             }
         };
         let port = config.port;
+        let mode = if config.cluster_enabled { "cluster" } else { "standalone" };
         let mut say = vec![
             ('C', String::from("* oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo")),
             ('C', format!("* Redis version={VERSION}, bits=64, commit=00000000, modified=0, pid={pid}, just started")),
             ('C', configured(argv)),
-            ('M', format!("* Running mode=standalone, port={port}.")),
+            ('M', String::from("* monotonic clock: POSIX clock_gettime")),
+            ('M', format!("* Running mode={mode}, port={port}.")),
         ];
-        if self.processes.iter().any(|process| process.is_running() && process.port == port) {
-            let reason = "bind: Address already in use";
-            say.push(('M', format!("# Warning: Could not create server TCP listening socket *:{port}: {reason}")));
-            say.push(('M', format!("# Failed listening on port {port} (tcp), aborting.")));
-            log.extend(say.into_iter().map(|(role, line)| self.stamp(pid, role, &line)));
-            self.refused(pid, file.as_deref(), argv, "port in use");
+        let dir = disk::resolve("", &config.text("dir").lossy());
+        let logfile = Some(config.text("logfile").lossy().into_owned()).filter(|path| !path.is_empty());
+        let logfile = logfile.map(|path| disk::resolve(&dir, &path));
+        let mut view = disk::From { disk: &mut self.disk, dir: "" };
+        let begun = Instance::begin(config, &mut Env { now: self.now, rng: &mut self.rng, disk: &mut view });
+        let fault = match &begun {
+            Err(lines) => Some((lines.clone(), "its users or its cluster's nodes cannot be loaded")),
+            Ok((instance, lines)) => self.cannot_listen(&instance.config).map(|more| {
+                let why = if port == 0 { "nothing to listen on" } else { "port in use" };
+                (lines.iter().cloned().chain(more).collect(), why)
+            }),
+        };
+        if let Some((lines, why)) = fault {
+            say.extend(lines.into_iter().map(|line| ('M', line)));
+            let lines = say.into_iter().map(|(role, line)| self.stamp(pid, role, &line));
+            match logfile {
+                Some(path) => self.append_log(&path, &lines.collect::<Vec<_>>()),
+                None => log.extend(lines),
+            }
+            self.refused(pid, file.as_deref(), argv, why);
             return false;
         }
+        let (instance, lines) = begun.expect("a fault would have been told");
+        say.extend(lines.into_iter().map(|line| ('M', line)));
         say.push(('M', String::from("* Server initialized")));
         let at = self.slot_for(port, file.as_deref());
         let process = &mut self.processes[at];
@@ -82,14 +100,12 @@ impl World {
         process.port = port;
         process.argv = argv.to_vec();
         process.config_file = file;
-        process.dir = disk::resolve("", &config.text("dir").lossy());
-        process.logfile = Some(config.text("logfile").lossy().into_owned()).filter(|path| !path.is_empty());
-        process.logfile = process.logfile.as_ref().map(|path| disk::resolve(&process.dir, path));
+        (process.dir, process.logfile) = (dir, logfile);
         process.started_at = self.now;
         process.next_client = 2;
         let first = self.history.last();
         say.iter().for_each(|(role, line)| self.log_as(at, *role, line));
-        let booted = self.boot(at, config);
+        let booted = self.boot(at, instance);
         if booted {
             self.log(at, "* Ready to accept connections tcp");
         }
@@ -101,6 +117,32 @@ impl World {
             log.extend(lines);
         }
         booted
+    }
+
+    /// Why a server cannot listen where its configuration wants it to; None: it can.
+    fn cannot_listen(&self, config: &Config) -> Option<Vec<String>> {
+        let port = config.port;
+        if port == 0 {
+            let nowhere = config.text("unixsocket").is_empty();
+            return nowhere.then(|| vec![String::from("# Configured to not listen anywhere, exiting.")]);
+        }
+        let taken = self.processes.iter().any(|process| process.is_running() && process.port == port);
+        let bind = config.text("bind").lossy().into_owned();
+        let fault = bind.split_whitespace().find_map(|word| {
+            // With a minus before it, an address that this machine does not have is no fault.
+            let (address, optional) = word.strip_prefix('-').map_or((word, false), |address| (address, true));
+            let reason = match address {
+                _ if taken => "bind: Address already in use",
+                "*" | "::*" | "0.0.0.0" | "::" | "127.0.0.1" | "::1" | "localhost" | ADDRESS => return None,
+                _ if optional => return None,
+                _ if address.bytes().all(|byte| byte.is_ascii_digit() || b".:".contains(&byte)) => {
+                    "bind: Cannot assign requested address"
+                }
+                _ => "Name or service not known",
+            };
+            Some(format!("# Warning: Could not create server TCP listening socket {address}:{port}: {reason}"))
+        });
+        Some(vec![fault?, format!("# Failed listening on port {port} (tcp), aborting.")])
     }
 
     /// Err: what redis-server prints.
@@ -118,8 +160,9 @@ impl World {
 
     /// The complaint about a `dir` that is not there, with the line that names it.
     fn no_such_dir(&self, argv: &[String], config_file: Option<&str>) -> Vec<String> {
-        let text = config_file.and_then(|path| self.disk.read(path).ok()).unwrap_or_default();
-        let text = format!("{}\n{}", String::from_utf8_lossy(text), argv.join(" ").replace("--", "\n"));
+        let mut text = config_file.and_then(|path| self.disk.read(path).ok()).unwrap_or_default().to_vec();
+        text.extend(file::option_lines(if config_file.is_some() { &argv[1..] } else { argv }));
+        let text = String::from_utf8_lossy(&text);
         let lines = text.lines().map(str::trim).enumerate();
         let (number, line) = lines.filter(|(_, line)| is_setting(line, "dir")).last().unwrap_or_default();
         vec![
@@ -131,14 +174,12 @@ impl World {
         ]
     }
 
-    /// Puts an instance into the process and lets it load its data; false if it cannot.
-    fn boot(&mut self, at: usize, config: Config) -> bool {
+    /// Lets an instance load its data and puts it into the process; false if it cannot.
+    fn boot(&mut self, at: usize, mut instance: Box<Instance>) -> bool {
         let mut view = disk::From { disk: &mut self.disk, dir: "" };
-        let booted = Instance::boot(config, &mut Env { now: self.now, rng: &mut self.rng, disk: &mut view });
-        let (lines, instance) = match booted {
-            Ok((instance, lines)) => (lines, Some(instance)),
-            Err(lines) => (lines, None),
-        };
+        let mut lines = Vec::new();
+        let mut env = Env { now: self.now, rng: &mut self.rng, disk: &mut view };
+        let instance = instance.load(&mut env, &mut lines).is_ok().then_some(instance);
         let process = &mut self.processes[at];
         process.state = if instance.is_some() { State::Running } else { State::Failed };
         process.instance = instance.map(|mut instance| {
@@ -209,10 +250,16 @@ impl World {
         let line = self.stamp(process.pid, role, text);
         let name = process.name.clone();
         if let Some(path) = process.logfile.clone() {
-            // A log that cannot be written is lost without a word, as in Redis.
-            let _ = self.disk.append(&path, format!("{line}\n").as_bytes());
+            self.append_log(&path, std::slice::from_ref(&line));
         }
         self.note(&name, What::Log { line });
+    }
+
+    fn append_log(&mut self, path: &str, lines: &[String]) {
+        for line in lines {
+            // A log that cannot be written is lost without a word, as in Redis.
+            let _ = self.disk.append(path, format!("{line}\n").as_bytes());
+        }
     }
 
     /// `1001:M 01 Jan 2030 09:00:00.000 * TEXT`. `text` begins with the mark of its level; without one it is a notice.

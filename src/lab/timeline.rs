@@ -119,8 +119,13 @@ impl Timeline {
     }
 
     pub fn connect(&mut self, port: u16, terminal: &str) -> Result<ConnectionId, String> {
-        self.record(&Input::Connect { port, terminal: terminal.to_owned() });
+        self.record(&Input::Connect { port, terminal: terminal.to_owned(), outside: false });
         self.world.connect(port, terminal)
+    }
+
+    pub fn connect_from_outside(&mut self, port: u16, terminal: &str) -> Result<ConnectionId, String> {
+        self.record(&Input::Connect { port, terminal: terminal.to_owned(), outside: true });
+        self.world.connect_from_outside(port, terminal)
     }
 
     pub fn send(&mut self, connection: ConnectionId, args: Vec<Bytes>) {
@@ -300,7 +305,8 @@ fn perform(world: &mut World, input: &Input) {
     match input {
         Input::Pass(span) => world.pass(*span),
         Input::Sleep(span) => world.advance(*span),
-        Input::Connect { port, terminal } => drop(world.connect(*port, terminal)),
+        Input::Connect { port, terminal, outside: false } => drop(world.connect(*port, terminal)),
+        Input::Connect { port, terminal, outside: true } => drop(world.connect_from_outside(*port, terminal)),
         Input::Send { connection, args } => world.send(*connection, args.clone()),
         Input::Receive(connection) => drop(world.receive(*connection)),
         Input::HangUp(connection) => world.hang_up(*connection),

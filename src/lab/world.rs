@@ -12,12 +12,16 @@ use super::network::{Network, Side};
 use super::process::Process;
 use super::topology::{Cron, Topology};
 use crate::base::{Bytes, Millis, Rng};
+use crate::engine::client::Ends;
 use crate::engine::{ClientId, Env, Input, Instance, KeyTrace, Outbox, Output};
 use crate::port::{ConnectionId, Incoming, Signal};
 use crate::race::{Program, Race};
 use crate::resp::{Protocol, Reply};
 use crate::snapshot::{Event, State, What};
 use std::collections::{BTreeMap, VecDeque};
+
+/// The address of the lab's machine in its network, beside loopback.
+pub const ADDRESS: &str = "192.168.1.10";
 
 /// A terminal's connection to a server.
 #[derive(Clone)]
@@ -66,6 +70,18 @@ pub struct World {
     pub(super) network: Network,
     started_at: Millis,
     cron: Vec<Cron>,
+}
+
+/// Whether a process runs and listens at this address: what `bind` says.
+fn listens_at(process: &Process, address: &str) -> bool {
+    let Some(instance) = &process.instance else { return false };
+    let bind = instance.config.text("bind");
+    let bind = bind.lossy();
+    bind.split_whitespace().map(|word| word.trim_start_matches('-')).any(|word| match word {
+        "*" | "0.0.0.0" => true,
+        "localhost" => address == "127.0.0.1",
+        _ => word == address,
+    })
 }
 
 impl World {
@@ -211,8 +227,19 @@ impl World {
 
     /// Opens a connection to whatever listens on `port`. `terminal` may be empty: nobody's. Err: redis-cli's line.
     pub fn connect(&mut self, port: u16, terminal: &str) -> Result<ConnectionId, String> {
-        let Some(at) = self.processes.iter().position(|process| process.is_running() && process.port == port) else {
-            return Err(format!("Could not connect to Redis at 127.0.0.1:{port}: Connection refused"));
+        self.connect_over("127.0.0.1", port, terminal)
+    }
+
+    /// As `connect`, to the machine's address in its network instead of loopback: to the server it is as if another machine
+    /// connected.
+    pub fn connect_from_outside(&mut self, port: u16, terminal: &str) -> Result<ConnectionId, String> {
+        self.connect_over(ADDRESS, port, terminal)
+    }
+
+    fn connect_over(&mut self, address: &str, port: u16, terminal: &str) -> Result<ConnectionId, String> {
+        let Some(at) = self.processes.iter().position(|process| process.port == port && listens_at(process, address))
+        else {
+            return Err(format!("Could not connect to Redis at {address}:{port}: Connection refused"));
         };
         self.processes[at].next_client += 1;
         let client = ClientId(self.processes[at].next_client);
@@ -221,7 +248,9 @@ impl World {
         let terminal = (!terminal.is_empty()).then(|| terminal.to_owned());
         let (inbox, asked) = Default::default();
         self.connections.insert(id, Connection { process: at, client, terminal, inbox, open: true, asked });
-        let out = self.step(at, Input::Connect(client));
+        let from = 50_000 + client.0 % 10_000;
+        let ends = Ends { addr: format!("{address}:{from}"), laddr: format!("{address}:{port}"), unix: false };
+        let out = self.step(at, Input::ConnectFrom(client, ends));
         self.absorb(at, None, out);
         self.settle();
         Ok(id)

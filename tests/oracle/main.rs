@@ -9,3 +9,4 @@ mod generate;
 mod persist;
 mod recordings;
 mod servers;
+mod startup;

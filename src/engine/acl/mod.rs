@@ -129,12 +129,12 @@ pub fn merge_selectors(words: &[Bytes]) -> Result<Vec<Bytes>, usize> {
 }
 
 /// A user as a config file declares them: `user NAME RULE ...`. The rules may name commands that nobody knows; that is told
-/// at the start. Err: the word that is wrong, and why.
+/// at the start. Err: why, and the word that Redis shows: it counts from the first rule, but takes the word from the whole line.
 pub fn check_declaration(words: &[Bytes], known: &[Vec<Bytes>]) -> Result<Vec<Bytes>, (usize, RuleError)> {
     if known.iter().any(|user| user[0] == words[1]) {
         return Err((1, RuleError::Duplicate));
     }
-    let rules = merge_selectors(&words[2..]).map_err(|at| (at, RuleError::Syntax))?;
+    let rules = merge_selectors(&words[2..]).map_err(|at| (at, RuleError::Format))?;
     let mut user = User::new(&words[1], false);
     for (at, rule) in rules.iter().enumerate() {
         match user.apply(rule, false) {

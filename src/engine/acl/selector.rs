@@ -20,6 +20,8 @@ pub enum RuleError {
     FirstArgOfSubcommand,
     /// A user is declared twice in config files.
     Duplicate,
+    /// A bracket in a config file does not close.
+    Format,
 }
 
 impl RuleError {
@@ -39,6 +41,7 @@ impl RuleError {
                 "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
             }
             RuleError::FirstArgOfSubcommand => "Allowing first-arg of a subcommand is not supported",
+            RuleError::Format => "Wrong format",
             RuleError::Duplicate => "Duplicate user found. A user can only be defined once in config files",
         }
     }

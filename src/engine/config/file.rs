@@ -50,10 +50,7 @@ pub fn from_args_over(config: Config, argv: &[String], files: &dyn Files) -> Res
         Some(path) => reader.text_of(path)?,
         None => Vec::new(),
     };
-    if !options.is_empty() {
-        text.push(b'\n');
-        text.extend_from_slice(&option_lines(options));
-    }
+    text.extend(option_lines(options));
     reader.read(&text, 0)?;
     if reader.module_setting {
         return Err(vec![String::from(
@@ -255,9 +252,12 @@ pub(super) fn trim(mut line: &[u8]) -> &[u8] {
     line
 }
 
-/// `--port 7000 --save ""` as lines of a config file.
-fn option_lines(options: &[String]) -> Vec<u8> {
+/// `--port 7000 --save ""` as lines to be appended to a config file.
+pub fn option_lines(options: &[String]) -> Vec<u8> {
     let mut lines = String::new();
+    if !options.is_empty() {
+        lines.push('\n');
+    }
     // Whether an option's name still waits for its first value: then even `--x` is one.
     let mut complete = true;
     for (at, option) in options.iter().enumerate() {
@@ -265,7 +265,7 @@ fn option_lines(options: &[String]) -> Vec<u8> {
         let next = options.get(at + 1);
         match option.strip_prefix("--") {
             Some(name) if complete => {
-                if !lines.is_empty() {
+                if lines.len() > 1 {
                     lines.push('\n');
                 }
                 lines.push_str(name);

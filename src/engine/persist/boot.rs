@@ -14,23 +14,33 @@ pub type Boot = Result<(Box<Instance>, Vec<String>), Vec<String>>;
 impl Instance {
     /// Starts an instance on what is on the disk. Lines begin with the mark of their level: `*` notice, `#` warning.
     pub fn boot(config: Config, env: &mut Env) -> Boot {
+        let (mut instance, mut log) = Instance::begin(config, env)?;
+        match instance.load(env, &mut log) {
+            Ok(()) => Ok((instance, log)),
+            Err(()) => Err(log),
+        }
+    }
+
+    /// The first half of `boot`, before the port is taken: the cluster's nodes, then the users.
+    pub fn begin(config: Config, env: &mut Env) -> Boot {
         let mut instance = Box::new(Instance::new(config, env.now, env.rng));
         let mut log = Vec::new();
-        if instance.load_users_at_start(env, &mut log).is_err() {
-            return Err(log);
-        }
         if let Err(lines) = instance.boot_cluster(env, &mut log) {
             log.extend(lines);
             return Err(log);
         }
         instance.follow_config();
-        match instance.load_data(env, &mut log) {
-            Ok(()) => {
-                instance.claim_slots_of_data(env, &mut log);
-                Ok((instance, log))
-            }
+        match instance.load_users_at_start(env, &mut log) {
+            Ok(()) => Ok((instance, log)),
             Err(()) => Err(log),
         }
+    }
+
+    /// The second half, between "Server initialized" and "Ready to accept connections": the data. Err: it cannot be loaded.
+    pub fn load(&mut self, env: &mut Env, log: &mut Vec<String>) -> Result<(), ()> {
+        self.load_data(env, log)?;
+        self.claim_slots_of_data(env, log);
+        Ok(())
     }
 
     fn load_data(&mut self, env: &mut Env, log: &mut Vec<String>) -> Result<(), ()> {
@@ -80,9 +90,14 @@ impl Instance {
         };
         // What a primary drops by itself a replica's primary drops for it.
         let options = rdb::LoadOptions { drop_expired: !self.is_replica(), ..self.load_options(env.now) };
-        match rdb::load(&bytes, &mut self.dbs, &options) {
-            Ok(loaded) => {
-                log.extend(about(&loaded, env.now));
+        let mut loaded = rdb::Loaded::default();
+        let outcome = rdb::load_into(&bytes, &mut self.dbs, &options, &mut loaded);
+        log.extend(about(&loaded, env.now));
+        match outcome {
+            Ok(()) => {
+                if loaded.unchecked && self.config.flag("rdbchecksum") {
+                    log.push(String::from("* RDB file was saved with checksum disabled: no check performed."));
+                }
                 if let Err(line) = self.load_functions(&loaded.functions, false) {
                     log.push(line);
                     log.push(String::from("# Fatal error loading the DB, check server logs. Exiting."));
@@ -102,7 +117,9 @@ impl Instance {
             }
             Err(fault) => {
                 log.extend(fault.log_lines());
-                log.push(String::from("# Fatal error loading the DB, check server logs. Exiting."));
+                if !fault.is_final() {
+                    log.push(String::from("# Fatal error loading the DB, check server logs. Exiting."));
+                }
                 Err(())
             }
         }

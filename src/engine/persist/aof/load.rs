@@ -55,7 +55,8 @@ impl Instance {
             match env.disk.len(&path_of(&self.config, &part.name)) {
                 Some(len) => total += len,
                 None => {
-                    log.push(format!("# The AOF file {} doesn't exist: No such file or directory", part.name));
+                    let name = &part.name;
+                    log.push(format!("# Unable to obtain the AOF file {name} length. stat: No such file or directory"));
                     return Err(());
                 }
             }

@@ -10,7 +10,7 @@ pub mod read;
 mod stream;
 pub mod write;
 
-pub use read::{Fault, LoadOptions, Loaded, load, restore_functions, restore_value};
+pub use read::{Fault, LoadOptions, Loaded, load, load_into, restore_functions, restore_value};
 pub use write::{Position, SaveOptions, dump_functions, dump_value, save, save_with};
 
 /// The version that we write.

@@ -31,6 +31,12 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether redis-server ends right here, without another word, because its redis-check-rdb finds the same fault. (What
+    /// that prints about every part of the file is left out.)
+    pub fn is_final(&self) -> bool {
+        matches!(self, Fault::Short | Fault::Corrupt(..) | Fault::Checksum { .. })
+    }
+
     /// What redis-server logs before it ends.
     pub fn log_lines(&self) -> Vec<String> {
         match self {
@@ -38,14 +44,16 @@ impl Fault {
             Fault::Version(version) => vec![format!("# Can't handle RDB format version {version}")],
             Fault::Short => vec![
                 String::from("# Short read or OOM loading DB. Unrecoverable error, aborting now."),
-                String::from("# Internal error in RDB reading: Unexpected EOF reading RDB file"),
+                String::from(
+                    "# Internal error in RDB reading offset 0, function at rdb.c:3365 -> Unexpected EOF reading RDB file",
+                ),
             ],
             Fault::Corrupt(offset, what) => {
                 vec![format!("# Internal error in RDB reading offset {offset}: {what}")]
             }
             Fault::Checksum { expected, got } => vec![
                 format!("# Wrong RDB checksum expected: ({expected:x}) but got ({got:x}). Aborting now."),
-                String::from("# Internal error in RDB reading: RDB CRC error"),
+                String::from("# Internal error in RDB reading offset 0, function at rdb.c:3341 -> RDB CRC error"),
             ],
             Fault::DuplicateKey(key, db) => {
                 vec![format!("# RDB has duplicated key '{}' in DB {db}", key.lossy())]
@@ -92,6 +100,8 @@ pub struct Loaded {
     pub functions: Vec<Bytes>,
     /// How many bytes of the input it was.
     pub len: usize,
+    /// It was written without a checksum.
+    pub unchecked: bool,
 }
 
 impl Loaded {
@@ -102,6 +112,12 @@ impl Loaded {
 
 /// Loads the file `bytes` into `dbs`, which are empty. On Err they hold what stood before the damage.
 pub fn load(bytes: &[u8], dbs: &mut [Db], options: &LoadOptions) -> Result<Loaded, Fault> {
+    let mut loaded = Loaded::default();
+    load_into(bytes, dbs, options, &mut loaded).map(|()| loaded)
+}
+
+/// As `load`; `loaded` tells also of what came before the damage.
+pub fn load_into(bytes: &[u8], dbs: &mut [Db], options: &LoadOptions, loaded: &mut Loaded) -> Result<(), Fault> {
     let mut reader = Reader { bytes, at: 0, options };
     let magic = reader.take(9)?;
     if &magic[..5] != b"REDIS" {
@@ -111,7 +127,6 @@ pub fn load(bytes: &[u8], dbs: &mut [Db], options: &LoadOptions) -> Result<Loade
     if !(1..=u32::from(NEWEST)).contains(&version) {
         return Err(Fault::Version(version));
     }
-    let mut loaded = Loaded::default();
     let mut db = 0;
     let (mut expires_at, mut idle, mut freq) = (None, None, None);
     loop {
@@ -171,12 +186,13 @@ pub fn load(bytes: &[u8], dbs: &mut [Db], options: &LoadOptions) -> Result<Loade
         let computed = crc64(0, &bytes[..reader.at]);
         let stored = u64::from_le_bytes(reader.array()?);
         // 0: written with `rdbchecksum no`.
+        loaded.unchecked = stored == 0;
         if stored != 0 && stored != computed {
             return Err(Fault::Checksum { expected: stored, got: computed });
         }
     }
     loaded.len = reader.at;
-    Ok(loaded)
+    Ok(())
 }
 
 /// The value in a payload of DUMP. Err: in Redis' words for RESTORE.
