@@ -22,8 +22,6 @@ mod network;
 pub mod orders;
 mod parcel;
 mod process;
-#[cfg(test)]
-mod replication;
 mod start;
 #[cfg(test)]
 mod tests;

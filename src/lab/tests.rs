@@ -1,5 +1,7 @@
 //! What the machine promises, whatever runs in it: determinism, free looking, undo, independence of forks, accidents.
 
+mod replication;
+
 use super::disk::WRITEBACK;
 use super::{Cron, Server, Sql, Timeline, Topology, World};
 use crate::backend::sql::Sqlite;

@@ -1,6 +1,6 @@
 //! Replication over the lab's network: what replicas and primaries show, as transcripts, and what holds under any cuts.
 
-use super::{Server, Topology, World};
+use crate::lab::{Server, Topology, World};
 use crate::base::{Bytes, Millis, Rng, quote};
 use crate::port::{ConnectionId, Incoming, NetworkChange};
 use crate::resp::render;
