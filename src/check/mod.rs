@@ -21,6 +21,7 @@ pub mod key;
 pub mod logic;
 pub mod persist;
 pub mod race;
+pub mod replication;
 pub mod saw;
 pub mod sql;
 

@@ -1,7 +1,10 @@
 //! The vocabulary: one entry for each kind of assertion. Parsing, messages to authors and the author reference follow from it.
 
 use super::form::{Field, Node, Reader, Tree, spelled_like};
-use super::{Assertion, acl, answer, client, config, db, fate, future, instance, key, logic, persist, race, saw, sql};
+use super::{
+    Assertion, acl, answer, client, config, db, fate, future, instance, key, logic, persist, race, replication, saw,
+    sql,
+};
 
 /// One kind of assertion.
 pub struct Kind {
@@ -28,6 +31,7 @@ pub const KINDS: &[Kind] = &[
     race::LOST_UPDATE,
     race::ORDERS,
     instance::INSTANCE,
+    replication::REPLICATION,
     acl::ACL,
     fate::LOST,
     fate::EXPIRED,

@@ -8,6 +8,7 @@
 //! came from a user or a server is escaped before it enters a [`Span`]: no control byte reaches the screen.
 
 pub mod line;
+pub mod net;
 pub mod word;
 
 mod cli_args;

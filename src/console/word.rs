@@ -3,6 +3,7 @@
 use super::line::{Class, Line};
 use crate::base::Millis;
 use crate::base::words::distance;
+use crate::port::NetworkChange;
 
 /// What the lab has to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,8 @@ pub enum Word {
     Redo(usize),
     /// Let this much time pass.
     Time(Millis),
+    /// Look at the network between the servers (empty), or change it.
+    Net(Vec<NetworkChange>),
     /// Run programs against each other in every order, or play one of these orders.
     Orders(Orders),
     /// Open or go to the terminal of this name; None: say which there are.
@@ -100,6 +103,11 @@ pub const WORDS: &[Entry] = &[
     Entry { name: "reset", syntax: "[exercise | lesson]", summary: "Start this exercise, or the whole lesson, anew." },
     Entry { name: "time", syntax: "+SPAN", summary: "Let time pass at once: +30m, +1h30m, +10s, +500ms, +2d." },
     Entry {
+        name: "net",
+        syntax: "[cut A B | heal [A B] | delay A B SPAN | loss A B PERCENT | step [N] | freeze | run]",
+        summary: "The network between the servers: look, slow it down, cut it, one message at a time.",
+    },
+    Entry {
         name: "orders",
         syntax: "[FILE FILE | N | next]",
         summary: "Run programs (or what was typed) in every order; play order N.",
@@ -142,6 +150,7 @@ fn word(name: &str, argument: &str) -> Result<Word, Vec<Line>> {
             _ => return Err(usage(name)),
         },
         "time" => Word::Time(span(argument).ok_or_else(|| usage(name))?),
+        "net" | "network" => Word::Net(super::net::parse(argument).ok_or_else(|| usage("net"))?),
         "orders" | "order" => Word::Orders(orders(argument)?),
         "terminal" => Word::Terminal(optional()),
         "show" => Word::Show(optional()),
@@ -291,6 +300,7 @@ mod tests {
                 "time" => "+1s",
                 "set" => "a b",
                 "undo" | "redo" | "orders" => "2",
+                "net" => "cut a b",
                 _ if entry.syntax.is_empty() => "",
                 _ if entry.syntax.contains("exercise") => "lesson",
                 _ => "x",

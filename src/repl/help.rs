@@ -1,11 +1,11 @@
 //! `:help` at the sandbox prompt, and what a `:` word does there.
 
 use crate::console::word::WORDS;
-use crate::console::{Class, Line, Word};
+use crate::console::{Class, Line, Word, net};
 use crate::port::Backend;
 
 /// The words that mean something outside of a lesson.
-const HERE: &[&str] = &["undo", "redo", "time", "set", "clear", "help", "quit"];
+const HERE: &[&str] = &["undo", "redo", "time", "net", "set", "clear", "help", "quit"];
 
 /// What the loop has to do after a word.
 pub enum Next {
@@ -33,6 +33,11 @@ pub fn obey(word: Word, sandbox: bool, backend: &mut dyn Backend) -> Next {
         }
         Word::Undo(times) => say(steps("taken back", (0..times).take_while(|_| backend.undo()).count())),
         Word::Redo(times) => say(steps("done again", (0..times).take_while(|_| backend.redo()).count())),
+        Word::Net(changes) => {
+            let lines = net::run(&changes, backend);
+            backend.mark();
+            Next::Print(lines)
+        }
         Word::Time(span) => {
             backend.advance(span);
             backend.mark();

@@ -2,7 +2,7 @@
 
 use crate::base::{Bytes, Millis, quote};
 use crate::check::{Act, Script, Shown, Step};
-use crate::console::{Line, Terminal, Word};
+use crate::console::{Line, Terminal, Word, net};
 use crate::lesson::{Lesson, Opens};
 use crate::port::{Backend, Signal};
 use crate::snapshot::State;
@@ -34,8 +34,10 @@ pub fn script(script: &Script, lesson: &Lesson, backend: &mut dyn Backend) -> Pl
             let prompt = terminal.prompt();
             let submitted = terminal.submit(&line.text, backend);
             let mut lines = submitted.lines;
-            if let Some(Word::Time(span)) = submitted.word {
-                backend.advance(span);
+            match submitted.word {
+                Some(Word::Time(span)) => backend.advance(span),
+                Some(Word::Net(changes)) => lines.extend(net::run(&changes, backend)),
+                _ => {}
             }
             lines.extend(terminal.poll(backend));
             let printed = lines.iter().map(Line::text).collect::<Vec<_>>().join("\n");

@@ -2,7 +2,7 @@
 
 use super::{Effect, Response, Session, feedback, play};
 use crate::check::{Mode, Shown, Typed};
-use crate::console::{Class, Line, Scope, Terminal, Word};
+use crate::console::{Class, Line, Scope, Terminal, Word, net};
 use crate::lesson::{Inline, plain_text};
 use crate::picture::{self, Picture};
 
@@ -43,6 +43,10 @@ impl Session {
             }
             Word::Redo(steps) => {
                 said = self.redo(steps);
+                true
+            }
+            Word::Net(changes) => {
+                said.extend(net::run(&changes, &mut *self.backend));
                 true
             }
             Word::Time(span) => {
@@ -203,6 +207,7 @@ impl Session {
             lines.extend(submitted.lines);
             match submitted.word {
                 Some(Word::Time(span)) => backend.advance(span),
+                Some(Word::Net(changes)) => lines.extend(net::run(&changes, &mut *backend)),
                 Some(Word::Undo(steps)) => {
                     for _ in 0..steps {
                         backend.undo();

@@ -1,7 +1,7 @@
 //! Replication over the lab's network: what replicas and primaries show, as transcripts, and what holds under any cuts.
 
-use crate::lab::{Server, Topology, World};
 use crate::base::{Bytes, Millis, Rng, quote};
+use crate::lab::{Server, Topology, World};
 use crate::port::{ConnectionId, Incoming, NetworkChange};
 use crate::resp::render;
 use crate::snapshot::{self, What};
