@@ -66,7 +66,7 @@ pub struct Fault {
 }
 
 /// One redis-server process, running or not.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Instance {
     pub name: String,
     pub port: u16,
@@ -202,10 +202,11 @@ pub struct Replica {
     pub lag: Millis,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
     Running,
     /// Ended by itself: SHUTDOWN or SIGTERM.
+    #[default]
     Stopped,
     /// Ended by kill -9 or a power cut.
     Crashed,

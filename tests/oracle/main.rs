@@ -1,11 +1,14 @@
 //! The engine against Redis.
 //!
 //! `recordings`: transcripts made from a real redis-server, replayed offline on every run. `differential`: random valid
-//! and broken commands, drawn from the command table, on both servers at once. What needs redis-server is skipped,
+//! and broken commands, drawn from the command table, on both servers at once. `lessons`: the solutions of all lessons, typed at
+//! redis-server processes (`machine`) too. What needs redis-server is skipped,
 //! visibly, where it is not installed; `REDLAB_REQUIRE_ORACLE=1` makes that an error.
 
 mod differential;
 mod generate;
+mod lessons;
+mod machine;
 mod persist;
 mod recordings;
 mod servers;
