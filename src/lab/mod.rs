@@ -27,6 +27,8 @@ mod start;
 mod tests;
 pub mod timeline;
 pub mod topology;
+#[cfg(test)]
+mod torn;
 mod wires;
 pub mod world;
 
