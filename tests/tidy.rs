@@ -36,7 +36,7 @@ const RINGS: &[(&str, &[&str])] = &[
     ),
     ("check", &["base", "resp", "race", "snapshot", "losses"]),
     ("lesson", &["base", "resp", "transcript", "check"]),
-    ("picture", &["base", "resp", "race", "snapshot", "losses"]),
+    ("picture", &["base", "resp", "race", "snapshot", "losses", "engine::cluster::slots"]),
     (
         "tutor",
         &[

@@ -49,6 +49,17 @@ pub fn key_positions(keys: Keys, args: &[Bytes]) -> Vec<usize> {
     }
 }
 
+/// The keys in a line that is being typed, as far as they are there; none while it calls no command.
+pub fn keys_of(line: &str) -> Vec<Bytes> {
+    let (mut words, open) = follow::typed(line, line.len());
+    if !open.text.is_empty() {
+        words.push(open);
+    }
+    let Some(called) = follow::called(&words) else { return Vec::new() };
+    let args: Vec<Bytes> = words[called.at..].iter().map(|word| word.text.clone()).collect();
+    key_positions(called.command.keys, &args).into_iter().filter_map(|at| args.get(at).cloned()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +72,14 @@ mod tests {
         assert_eq!(about("set k v ex "), Some(("SET", Some("seconds"))));
         assert_eq!(about("nonsense"), None);
         assert_eq!(about(""), None);
+    }
+
+    #[test]
+    fn keys_of_a_line_are_known_while_it_is_typed() {
+        assert_eq!(keys_of("3 set user:1"), [Bytes::from("user:1")]);
+        assert_eq!(keys_of("MSET a 1 b 2"), [Bytes::from("a"), Bytes::from("b")]);
+        assert_eq!(keys_of("get "), Vec::<Bytes>::new());
+        assert_eq!(keys_of("nonsense x"), Vec::<Bytes>::new());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A picture is derived by looking: from a [`snapshot::World`](crate::snapshot::World), the events that led to it and the names
 //! of the terminals. Each file holds one picture, as data, and the words for it. How it looks is the screen's business.
 
+pub mod cluster;
 pub mod databases;
 pub mod keys;
 pub mod orders;
@@ -20,6 +21,7 @@ pub enum Picture {
     Orders,
     Databases,
     Twin,
+    Cluster,
     Sql,
 }
 
@@ -58,6 +60,12 @@ pub const PICTURES: &[Entry] = &[
         "servers",
         "Servers",
         "the servers side by side: memory, settings that differ, what each has lost and why",
+    ),
+    entry(
+        Picture::Cluster,
+        "cluster",
+        "Cluster",
+        "nodes, slots, votes, redirections, and what each node knows; one message at a time while the network stands still",
     ),
     entry(Picture::Sql, "tables", "Tables", "the tables of the SQL database"),
 ];
@@ -109,6 +117,7 @@ pub fn words(picture: Picture, look: &Look) -> Vec<String> {
         Picture::Orders => orders::words(look.orders),
         Picture::Databases => databases::words(look),
         Picture::Twin => twin::words(look),
+        Picture::Cluster => cluster::words(look),
         Picture::Sql => keys::table_words(look),
     }
 }

@@ -154,6 +154,10 @@ pub enum Action {
     Save,
     /// To the next line that a server would refuse.
     NextFault,
+    ZoomIn,
+    ZoomOut,
+    SlotsLeft,
+    SlotsRight,
 }
 
 pub struct Binding {
@@ -340,6 +344,10 @@ pub const BINDINGS: &[Binding] = &[
     bind(Pane, &[Key::char(' ')], Action::PageDown, "", "A page down", ""),
     bind(Pane, &[Key::char('b')], Action::PageUp, "", "A page up", ""),
     bind(Pane, &[k(Tab), k(Enter), k(Esc), Key::char('i')], Action::Escape, "", "Back to the prompt", "prompt"),
+    bind(Pane, &[Key::char('+'), Key::char('=')], Action::ZoomIn, "", "The slot map: fewer slots, larger", ""),
+    bind(Pane, &[Key::char('-')], Action::ZoomOut, "", "The slot map: more slots", ""),
+    bind(Pane, &[k(Left), Key::char('h')], Action::SlotsLeft, "", "The slot map: lower slots", ""),
+    bind(Pane, &[k(Right), Key::char('l')], Action::SlotsRight, "", "The slot map: higher slots", ""),
     bind(Pane, &[Key::char('n')], Action::Step, "", "One step on in the picture", ""),
     bind(Pane, &[Key::char('?')], Action::Help, "", "Help", ""),
     bind(Pane, &[Key::char(':')], Action::Palette, "", "Everything the lab can do, by name", ""),

@@ -124,7 +124,8 @@ fn beside(model: &Model, areas: &mut Areas, body: Rect) {
     areas.lesson = Some(lesson);
     areas.walls.push(wall);
     // Beside terminals that take the width, a long picture has its place to itself.
-    let long = several && matches!(model.picture, Picture::Databases | Picture::Twin | Picture::Orders);
+    let long = model.picture == Picture::Cluster
+        || several && matches!(model.picture, Picture::Databases | Picture::Twin | Picture::Orders | Picture::Cluster);
     let two = body.height >= 34 && model.pictures().len() > 1 && !long;
     let pictures = if several {
         place_terminals(model, areas, lower);

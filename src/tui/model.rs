@@ -11,6 +11,7 @@ use super::theme::{Kind, Theme};
 use crate::base::{Bytes, Millis};
 use crate::console::Line;
 pub use crate::picture::Picture;
+use crate::picture::cluster::{SLOTS, is_node};
 use crate::snapshot;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -35,6 +36,8 @@ pub struct Model {
     /// The first row of the lesson that is seen: a block and a row of it.
     pub lesson_top: (usize, usize),
     pub picture_top: usize,
+    /// The slot map: how many slots are seen, and from which on.
+    pub slots: (usize, usize),
     pub overlay: Option<Overlay>,
     /// One line from the screen itself, until the next key.
     pub notice: Option<String>,
@@ -174,6 +177,7 @@ impl Model {
             maximised: false,
             lesson_top: (0, 0),
             picture_top: 0,
+            slots: (SLOTS, 0),
             overlay: None,
             notice: None,
             leaving: false,
@@ -225,6 +229,12 @@ impl Model {
         self.shells.get_mut(self.active)
     }
 
+    /// First slot and how many, of a map of `columns` cells: all of them, or at least one to a cell.
+    pub fn slots_seen(&self, columns: usize) -> (usize, usize) {
+        let span = self.slots.0.clamp(columns.clamp(1, SLOTS), SLOTS);
+        (self.slots.1.min(SLOTS - span), span)
+    }
+
     /// The pictures that suit the lesson, the most telling first.
     pub fn pictures(&self) -> Vec<Picture> {
         let world = &self.scene.world;
@@ -248,7 +258,10 @@ impl Model {
             pictures.push(Picture::Orders);
         }
         let rooms = lesson.teaches.iter().any(|taught| ROOMS.contains(&taught.split(' ').next().unwrap_or("")));
-        if twins {
+        let cluster = world.instances.iter().any(is_node);
+        if cluster {
+            pictures.push(Picture::Cluster);
+        } else if twins {
             pictures.push(Picture::Twin);
         }
         if rooms {
@@ -273,7 +286,7 @@ impl Model {
         let elsewhere = |instance: &snapshot::Instance| {
             instance.dbs.iter().any(|db| db.index > 0) || instance.clients.iter().any(|client| client.db > 0)
         };
-        if !twins && world.instances.len() > 1 {
+        if (cluster || !twins) && world.instances.len() > 1 {
             pictures.push(Picture::Twin);
         }
         if !rooms && world.instances.iter().any(elsewhere) {

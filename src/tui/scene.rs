@@ -2,7 +2,7 @@
 
 use crate::base::{Bytes, Millis};
 use crate::lesson::Lesson;
-use crate::picture::{Look, databases, orders, timeline, twin};
+use crate::picture::{Look, cluster, databases, orders, timeline, twin};
 use crate::snapshot::{self, Event, What};
 use crate::tutor::{ExerciseState, Session};
 use std::sync::Arc;
@@ -107,6 +107,7 @@ pub struct Derived {
     pub timeline: timeline::Timeline,
     pub houses: Vec<databases::House>,
     pub twin: twin::Twin,
+    pub cluster: Option<cluster::Facts>,
     /// The last event that they know of.
     last: u64,
 }
@@ -117,6 +118,7 @@ impl Derived {
             timeline: timeline::of(look),
             houses: databases::of(look),
             twin: twin::of(look),
+            cluster: cluster::of(look),
             last: look.events.last().map_or(0, |event| event.sequence),
         }
     }
@@ -127,5 +129,6 @@ impl Derived {
             && scene.terminals.len() == look.terminals.len()
             && scene.terminals.iter().zip(look.terminals).all(|(terminal, name)| terminal.name == *name)
             && scene.world.instances == look.world.instances
+            && scene.world.network == look.world.network
     }
 }

@@ -393,3 +393,50 @@ pub fn compared() -> Scene {
     });
     scene
 }
+
+/// Three primaries, one of them failed, its replica asking for votes; a slot that moves; the network stands still.
+pub fn cluster() -> Scene {
+    use crate::picture::cluster::{Facts, Node, Redirection, Vote};
+    let mut scene = two();
+    let node = |n: u16, slots: usize, of: Option<usize>| Node {
+        id: format!("{n:040}"),
+        name: format!("n{n}"),
+        port: 7000 + n,
+        replica: of.is_some(),
+        of,
+        epoch: u64::from(n),
+        slots,
+        running: Some(true),
+        ..Node::default()
+    };
+    let mut nodes = vec![node(1, 5461, None), node(2, 5462, None), node(3, 5461, None), node(4, 0, Some(2))];
+    (nodes[0].myself, nodes[0].keys, nodes[0].residents) = (true, 2, vec![0]);
+    (nodes[2].failed, nodes[2].running) = (true, Some(false));
+    nodes[1].thinks = vec!["epoch 6".into(), "suspects n3".into()];
+    let facts = Facts {
+        seen_by: "n1".into(),
+        ok: false,
+        epoch: 7,
+        nodes,
+        runs: vec![(0, 5460, 0), (5461, 10922, 1), (10923, 16383, 2)],
+        moving: vec![(866, Some(0), Some(1))],
+        hot: vec![(10778, 12), (866, 2)],
+        votes: vec![Vote { who: "n4".into(), epoch: Some(7), votes: 1, needed: 2, rank: 0, starts_at: MORNING }],
+        frozen: true,
+        under_way: 9,
+        messages: vec![("n4".into(), "n2".into(), "FAILOVER_AUTH_REQUEST".into())],
+        cuts: Vec::new(),
+        redirections: vec![Redirection {
+            lane: Some(0),
+            command: "GET user:1".into(),
+            from: "n1".into(),
+            ask: false,
+            slot: 10778,
+            to: "n2".into(),
+        }],
+    };
+    let mut derived = (*scene.derived).clone();
+    derived.cluster = Some(facts);
+    scene.derived = derived.into();
+    scene
+}

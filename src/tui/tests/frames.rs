@@ -1,6 +1,6 @@
 //! Golden frames. A change is looked at, then taken with `INSTA_UPDATE=always cargo test --lib tui`.
 
-use super::fixture::{compared, later, model, model_of_two, say, shop, typed};
+use super::fixture::{cluster, compared, later, model, model_of_two, say, shop, typed};
 use crate::console::{Class, Line};
 use crate::tui::keys::{Code, Key};
 use crate::tui::message::Message;
@@ -131,6 +131,25 @@ fn databases_show_who_stands_where_and_what_all_share() {
 #[test]
 fn orders_show_what_came_of_them_and_replay_one_in_lanes() {
     picture_frames("orders", &compared(), Picture::Orders);
+}
+
+#[test]
+fn a_cluster_shows_nodes_slots_votes_and_what_each_node_knows() {
+    picture_frames("cluster", &cluster(), Picture::Cluster);
+    let mut model = model_of_two((80, 24));
+    model.scene = cluster();
+    (model.picture, model.picture_up) = (Picture::Cluster, true);
+    for c in "GET {user:1}:cart".chars() {
+        update(&mut model, Message::Key(Key::char(c)));
+    }
+    insta::assert_snapshot!("cluster_typed_80x24", text(&model));
+    // As far in as it goes, along the map, and out again.
+    model.focus = Focus::Picture;
+    for key in ["+", "+", "+", "+", "+", "+", "l", "l", "-", "h", "-", "-", "-", "-", "-"] {
+        update(&mut model, Message::Key(Key::char(key.chars().next().unwrap())));
+        assert!(text(&model).contains("to a cell"), "{}", text(&model));
+    }
+    assert_eq!(model.slots, (16384, 0));
 }
 
 #[test]

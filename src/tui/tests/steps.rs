@@ -361,3 +361,14 @@ fn a_line_that_a_server_would_refuse_is_marked_with_its_reason_and_saving_says_s
     press(&mut model, Key::ctrl('s'));
     assert!(text(&model).contains("no server will start with it: line 2"), "{}", text(&model));
 }
+
+#[test]
+fn in_a_cluster_the_step_key_stops_the_network_and_then_lets_one_message_through() {
+    let mut model = model_of_two((120, 40));
+    model.scene = super::fixture::cluster();
+    model.picture = Picture::Cluster;
+    let typed = |line: &str| [Effect::Submit { terminal: 0, line: line.into() }];
+    assert_eq!(press(&mut model, Key::ctrl('g')), typed(":net freeze"));
+    model.scene.world.network.frozen = true;
+    assert_eq!(press(&mut model, Key::ctrl('g')), typed(":net step"));
+}

@@ -18,7 +18,8 @@ use answers::{answered, looked};
 use line::{answer_paste, cancel, edited, end_of_input, escape, insert, pasted, say, submit};
 use over::{editing, open_lessons, reading, watch};
 use panes::{
-    next_picture, page, scroll_focused, scroll_lesson, scroll_terminal, seen, set_theme, step, step_pane, wheel,
+    move_slots, next_picture, page, scroll_focused, scroll_lesson, scroll_terminal, seen, set_theme, step, step_pane,
+    wheel,
 };
 
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
@@ -125,6 +126,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         }
         Action::Picture => next_picture(model),
         Action::Step => return step(model),
+        Action::ZoomIn | Action::ZoomOut | Action::SlotsLeft | Action::SlotsRight => move_slots(model, action),
         Action::Maximise => model.maximised = !model.maximised,
         Action::Mouse => {
             model.mouse = !model.mouse;

@@ -1,5 +1,6 @@
 //! Panes: which has the focus, which picture is shown, what is scrolled.
 
+use super::super::keys::Action;
 use super::super::layout::{self, areas};
 use super::super::message::Effect;
 use super::super::model::{Focus, Model, Picture};
@@ -11,6 +12,7 @@ use super::is_ascii;
 use super::line::say;
 use super::over::scroll_reading;
 use crate::console::Line;
+use crate::picture::cluster::SLOTS;
 use ratatui::style::Style;
 
 /// Terminals, lesson, picture, in a ring.
@@ -86,11 +88,28 @@ pub(super) fn scroll_focused(model: &mut Model, step: i64) {
 pub(super) fn step(model: &mut Model) -> Vec<Effect> {
     match model.picture {
         Picture::Orders => say(model, ":orders next"),
+        // The first press stops the network, every further one lets one message through.
+        Picture::Cluster => say(model, if model.scene.world.network.frozen { ":net step" } else { ":net freeze" }),
         _ => {
             model.notice = Some("Nothing here goes step by step; `:orders` and a network that stands still do.".into());
             Vec::new()
         }
     }
+}
+
+/// Zooms into the slot map and walks along it.
+pub(super) fn move_slots(model: &mut Model, action: Action) {
+    let columns = areas(model).picture.map_or(60, |rect| usize::from(rect.width)).saturating_sub(2);
+    let (from, span) = model.slots_seen(columns);
+    let middle = from + span / 2;
+    model.slots = match action {
+        Action::ZoomIn => ((span / 4).max(1), middle.saturating_sub(span / 8)),
+        Action::ZoomOut => ((span * 4).min(SLOTS), middle.saturating_sub(span * 2)),
+        Action::SlotsLeft => (span, from.saturating_sub(span / 2)),
+        _ => (span, from + span / 2),
+    };
+    let (from, span) = model.slots_seen(columns);
+    model.slots = (span, from);
 }
 
 fn scroll_picture(model: &mut Model, step: i64) {

@@ -3,6 +3,7 @@
 //! Panes have no boxes, only a rule with their title: at 80x24 every row and column counts, and calm reads better. The pane that
 //! has the focus says so by a mark before its title, bold, and by the cursor.
 
+mod cluster;
 mod databases;
 mod disk;
 mod editor;
@@ -211,6 +212,7 @@ fn picture(model: &Model, picture: Picture, frame: &mut Frame, area: Rect, areas
         Picture::Disk => disk::notes(model),
         Picture::Timeline => timeline::notes(model),
         Picture::Orders => orders::notes(model),
+        Picture::Cluster => cluster::notes(model),
         _ => String::new(),
     };
     let inner = titled(model, frame, area, focused, title, &notes);
@@ -223,6 +225,7 @@ fn picture(model: &Model, picture: Picture, frame: &mut Frame, area: Rect, areas
         Picture::Orders => orders::lines(model, columns),
         Picture::Databases => databases::lines(model, columns),
         Picture::Twin => twin::lines(model, columns),
+        Picture::Cluster => cluster::lines(model, columns),
         Picture::Sql => others::tables(model, columns),
     };
     let room = rows.max(1);
