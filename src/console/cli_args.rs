@@ -14,6 +14,8 @@ pub(super) struct Asked {
     pub repeat: Option<u64>,
     /// `--scan`: print the names of all keys instead, those like the pattern if there is one.
     pub scan: Option<Scan>,
+    /// What stands behind `--cluster`, to the end of the line.
+    pub cluster: Option<Vec<Bytes>>,
     /// A password stands on the command line, where `ps` and the shell's history show it.
     pub password_shown: bool,
 }
@@ -27,8 +29,14 @@ pub(super) struct Scan {
 
 /// Parses what stands behind `redis-cli`. Err: what redis-cli prints before it ends.
 pub(super) fn parse(words: &[Bytes]) -> Result<Asked, String> {
-    let mut asked =
-        Asked { options: Options::default(), command: Vec::new(), repeat: Some(1), scan: None, password_shown: false };
+    let mut asked = Asked {
+        options: Options::default(),
+        command: Vec::new(),
+        repeat: Some(1),
+        scan: None,
+        cluster: None,
+        password_shown: false,
+    };
     let (mut scan, mut walk) = (false, Scan::default());
     let mut warn = true;
     let (mut user, mut password) = (None, None);
@@ -70,6 +78,10 @@ pub(super) fn parse(words: &[Bytes]) -> Result<Asked, String> {
                 options.interval = Millis((seconds.clamp(0.0, 1e9) * 1000.0) as u64);
             }
             "--no-auth-warning" => warn = false,
+            "--cluster" => {
+                asked.cluster = Some(rest.by_ref().cloned().collect());
+                break;
+            }
             "--scan" => scan = true,
             "--pattern" => walk.pattern = Some(Bytes::from(value()?)),
             "--count" => walk.count = value()?.parse().ok(),

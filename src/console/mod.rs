@@ -12,6 +12,7 @@ pub mod net;
 pub mod word;
 
 mod cli_args;
+mod cluster;
 mod files;
 mod help;
 mod pipe;
@@ -44,6 +45,8 @@ enum Mode {
     Redis(Box<Cli>),
     /// redis-cli that was given a command, or a pipe to print into: ends by itself.
     Batch(Box<shell::Batch>),
+    /// `redis-cli --cluster`, waiting for an answer.
+    Cluster(Box<cluster::Manager>),
     Sql,
 }
 
@@ -100,6 +103,7 @@ impl Terminal {
             Mode::Shell => "$ ".to_owned(),
             Mode::Redis(cli) => cli.prompt(),
             Mode::Batch(_) => String::new(),
+            Mode::Cluster(manager) => manager.prompt().to_owned(),
             Mode::Sql => "sql> ".to_owned(),
         }
     }
@@ -154,6 +158,16 @@ impl Terminal {
                 }
             },
             Mode::Shell => self.submit_shell(line, backend),
+            Mode::Cluster(_) => {
+                let Mode::Cluster(manager) = std::mem::replace(&mut self.mode, Mode::Shell) else {
+                    return Submitted::default();
+                };
+                let outcome = manager.answer(line, backend);
+                if let Some(manager) = outcome.waits {
+                    self.mode = Mode::Cluster(manager);
+                }
+                outcome.lines.into()
+            }
         }
     }
 
@@ -163,6 +177,7 @@ impl Terminal {
             self.mode = match program {
                 shell::Program::Redis(cli) => Mode::Redis(cli),
                 shell::Program::Batch(batch) => Mode::Batch(batch),
+                shell::Program::Cluster(manager) => Mode::Cluster(manager),
                 shell::Program::Sql => Mode::Sql,
             };
         }
@@ -225,7 +240,7 @@ impl Terminal {
                 }
                 lines
             }
-            Mode::Shell | Mode::Sql => Vec::new(),
+            Mode::Shell | Mode::Sql | Mode::Cluster(_) => Vec::new(),
         }
     }
 
@@ -235,7 +250,7 @@ impl Terminal {
         match &self.mode {
             Mode::Redis(cli) => cli.busy(),
             Mode::Batch(_) => true,
-            Mode::Shell | Mode::Sql => false,
+            Mode::Shell | Mode::Sql | Mode::Cluster(_) => false,
         }
     }
 
@@ -256,7 +271,7 @@ impl Terminal {
         match &mut self.mode {
             Mode::Redis(cli) => cli.disconnect(backend),
             Mode::Batch(batch) => batch.cli.disconnect(backend),
-            Mode::Shell | Mode::Sql => {}
+            Mode::Shell | Mode::Sql | Mode::Cluster(_) => {}
         }
         self.mode = Mode::Shell;
     }

@@ -4,6 +4,7 @@
 //! as a service would; its log is printed up to where it is ready. A pipe into grep, head, tail, wc and a file behind `>` work.
 
 use super::cli_args::{self, Scan};
+use super::cluster;
 use super::files;
 use super::line::{Class, Line};
 use super::pipe::Pipe;
@@ -71,6 +72,8 @@ pub const WORDS: &[Entry] = &[
 pub(super) enum Program {
     Redis(Box<Cli>),
     Batch(Box<Batch>),
+    /// `redis-cli --cluster`, waiting for an answer.
+    Cluster(Box<cluster::Manager>),
     Sql,
 }
 
@@ -253,6 +256,12 @@ fn redis_cli(words: &[Bytes], pipe: Pipe, terminal: &str, backend: &mut dyn Back
     if asked.password_shown {
         let text = "Warning: Using a password with '-a' or '-u' option on the command line interface may not be safe.";
         effect.lines.push(Line::new(Class::Error, text));
+    }
+    if let Some(words) = asked.cluster {
+        let outcome = cluster::start(&words, asked.options, backend);
+        effect.lines.extend(outcome.lines);
+        effect.program = outcome.waits.map(Program::Cluster);
+        return effect;
     }
     // As redis-cli does where its output is no terminal.
     let plain = !words.iter().any(|word| word == "--no-raw");
