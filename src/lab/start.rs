@@ -61,7 +61,6 @@ impl World {
             }
         };
         let port = config.port;
-        let mode = if config.flag("cluster-enabled") { "cluster" } else { "standalone" };
         let mode = if config.cluster_enabled { "cluster" } else { "standalone" };
         let mut say = vec![
             ('C', String::from("* oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo")),
