@@ -45,7 +45,7 @@ pub fn key_positions(keys: Keys, args: &[Bytes]) -> Vec<usize> {
             dest.into_iter().filter(|&at| at < args.len()).chain(counted).collect()
         }
         // These are found in whole requests: a half-typed one may be too short.
-        Keys::Half { .. } | Keys::Found(_) | Keys::FirstAndBehind { .. } => Vec::new(),
+        Keys::Half { .. } | Keys::Found(_) | Keys::Told { .. } => Vec::new(),
     }
 }
 

@@ -123,13 +123,23 @@ pub enum Keys {
     },
     /// Found by looking at the arguments: positions.
     Found(fn(&[Bytes]) -> Vec<usize>),
-    /// As `Found`, and what COMMAND INFO says of it: one key at argument 1, perhaps others, each behind one of these
-    /// words, which stand at argument `from` or later.
-    FirstAndBehind {
-        words: &'static [&'static str],
-        from: usize,
+    /// As `Found`, and what COMMAND INFO says of it.
+    Told {
         find: fn(&[Bytes]) -> Vec<usize>,
+        specs: &'static [Spec],
     },
+}
+
+/// Where one group of a command's keys stands, as COMMAND INFO tells clients.
+#[derive(Clone, Copy)]
+pub enum Spec {
+    /// One key, at this argument.
+    At(i64),
+    /// Behind a word, which stands at argument `from` (negative: from the end) or later; `last` as in `Keys::Range`, from
+    /// the first of them.
+    Behind { word: &'static str, from: i64, last: i64 },
+    /// Nowhere that could be told in advance.
+    Unknown,
 }
 
 pub const ONE_KEY: Keys = Keys::Range { first: 1, last: 1, step: 1 };
@@ -181,7 +191,7 @@ impl Command {
     pub fn key_places(&self, args: &[Bytes]) -> Vec<usize> {
         match self.keys {
             Keys::None => Vec::new(),
-            Keys::Found(find) | Keys::FirstAndBehind { find, .. } => find(args),
+            Keys::Found(find) | Keys::Told { find, .. } => find(args),
             Keys::Half { word, from } => {
                 let Some(at) = (from..args.len()).find(|at| args[*at].eq_ignore_ascii_case(word.as_bytes())) else {
                     return Vec::new();

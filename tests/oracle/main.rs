@@ -1,10 +1,11 @@
 //! The engine against Redis.
 //!
-//! `recordings`: transcripts made from a real redis-server, replayed offline on every run. `differential`: random valid
-//! and broken commands, drawn from the command table, on both servers at once. `lessons`: the solutions of all lessons, typed at
-//! redis-server processes (`machine`) too. What needs redis-server is skipped,
+//! `commands`: what COMMAND says of each. `recordings`: transcripts made from a real redis-server, replayed offline on every
+//! run. `differential`: random valid and broken commands, drawn from the command table, on both servers at once. `lessons`:
+//! the solutions of all lessons, typed at redis-server processes (`machine`) too. What needs redis-server is skipped,
 //! visibly, where it is not installed; `REDLAB_REQUIRE_ORACLE=1` makes that an error.
 
+mod commands;
 mod differential;
 mod generate;
 mod lessons;

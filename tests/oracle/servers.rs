@@ -115,8 +115,13 @@ impl Redis {
 
     /// On the files in `dir`, which is removed in the end.
     pub fn start_in(dir: tempfile::TempDir, options: &[&str]) -> Option<Redis> {
+        Redis::start_program("redis-server", dir, options)
+    }
+
+    /// Another redis-server than the one that is installed.
+    pub fn start_program(program: &str, dir: tempfile::TempDir, options: &[&str]) -> Option<Redis> {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
-        let process = Command::new("redis-server")
+        let process = Command::new(program)
             .args(["--port", &port.to_string(), "--dir"])
             .arg(dir.path())
             .args(options)

@@ -41,6 +41,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "2.0.0",
             complexity: "O(1)",
             flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             run: resetstat,
             ..Command::SERVER
         },
@@ -50,6 +51,7 @@ pub const COMMANDS: &[Command] = &[Command {
             since: "2.8.0",
             complexity: "O(1)",
             flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             run: rewrite,
             ..Command::SERVER
         },

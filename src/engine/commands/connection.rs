@@ -54,6 +54,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "QUIT",
+        syntax: "[ignored ...]",
         summary: "Close the connection.",
         flags: ALLOW_BUSY.with(NOSCRIPT).with(LOADING).with(STALE).with(FAST).with(NO_AUTH).with(NOT_QUEUED),
         run: quit,

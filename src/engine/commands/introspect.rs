@@ -2,7 +2,7 @@
 
 use crate::base::{Bytes, glob};
 use crate::engine::Call;
-use crate::engine::command::{self, Flags, Group, Keys};
+use crate::engine::command::{self, Flags, Group, Keys, Spec};
 use crate::engine::command::{Command, LOADING, Outcome, STALE};
 use crate::engine::commands::{self, Entry, key_flags};
 use crate::engine::refusal::{self, Refusal};
@@ -195,8 +195,8 @@ fn legacy_range(keys: Keys) -> [i64; 3] {
     match keys {
         Keys::Range { first, last, step } => [first, last, step].map(i64::from),
         Keys::Counted { dest: Some(dest), .. } => [dest as i64, dest as i64, 1],
-        Keys::FirstAndBehind { .. } => [1, 1, 1],
-        Keys::Counted { dest: None, .. } | Keys::Half { .. } | Keys::Found(_) | Keys::None => [0, 0, 0],
+        Keys::Told { specs: [Spec::At(first), ..], .. } => [*first, *first, 1],
+        _ => [0, 0, 0],
     }
 }
 
@@ -204,10 +204,7 @@ fn info_of(entry: &Entry) -> Reply {
     let command = entry.command;
     let flags = FLAGS.iter().filter(|(flag, _)| command.flags.has(*flag)).map(|(_, name)| Reply::status(name));
     let movable = command.flags.has(command::MOVABLEKEYS)
-        || matches!(
-            command.keys,
-            Keys::Found(_) | Keys::FirstAndBehind { .. } | Keys::Half { .. } | Keys::Counted { .. }
-        );
+        || matches!(command.keys, Keys::Found(_) | Keys::Told { .. } | Keys::Half { .. } | Keys::Counted { .. });
     let movable = movable.then(|| Reply::status("movablekeys"));
     let busy = command.flags.has(command::ALLOW_BUSY).then(|| Reply::status("allow_busy"));
     let [first, last, step] = legacy_range(command.keys);
@@ -242,8 +239,9 @@ fn key_specs(command: &Command) -> Vec<Reply> {
         map(vec![("type", Reply::bulk("range")), ("spec", spec)])
     };
     let range = |last: i64, step: i64| limited(last, step, 0);
-    let behind = |word: &'static str, from: usize| {
-        let spec = map(vec![("keyword", Reply::bulk(word)), ("startfrom", Reply::Int(from as i64))]);
+    let unknown = || map(vec![("type", Reply::bulk("unknown")), ("spec", map(Vec::new()))]);
+    let behind = |word: &'static str, from: i64| {
+        let spec = map(vec![("keyword", Reply::bulk(word)), ("startfrom", Reply::Int(from))]);
         map(vec![("type", Reply::bulk("keyword")), ("spec", spec)])
     };
     let flags = key_flags::of(command);
@@ -270,16 +268,16 @@ fn key_specs(command: &Command) -> Vec<Reply> {
             let first = dest.map(|dest| spec(0, at(dest as i64), range(0, 1)));
             first.into_iter().chain([spec(1, at(count as i64), counted)]).collect()
         }
-        Keys::Half { word, from } => vec![spec(0, behind(word, from), limited(-1, 1, 2))],
-        Keys::FirstAndBehind { words, from, .. } => {
-            let others = words.iter().enumerate();
-            let others = others.map(|(index, word)| spec(index + 1, behind(word, from), range(0, 1)));
-            std::iter::once(spec(0, at(1), range(0, 1))).chain(others).collect()
+        Keys::Half { word, from } => vec![spec(0, behind(word, from as i64), limited(-1, 1, 2))],
+        Keys::Told { specs, .. } => {
+            let one = |(index, each): (usize, &Spec)| match *each {
+                Spec::At(place) => spec(index, at(place), range(0, 1)),
+                Spec::Behind { word, from, last } => spec(index, behind(word, from), range(last, 1)),
+                Spec::Unknown => spec(index, unknown(), unknown()),
+            };
+            specs.iter().enumerate().map(one).collect()
         }
-        Keys::Found(_) => {
-            let unknown = || map(vec![("type", Reply::bulk("unknown")), ("spec", map(Vec::new()))]);
-            vec![spec(0, unknown(), unknown())]
-        }
+        Keys::Found(_) => vec![spec(0, unknown(), unknown())],
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::base::{Bytes, Millis};
 use crate::engine::Call;
-use crate::engine::command::{Command, Keys, MOVABLEKEYS, Outcome, WRITE};
+use crate::engine::command::{Command, Keys, MOVABLEKEYS, Outcome, Spec, WRITE};
 use crate::engine::link::Address;
 use crate::engine::migrate::Order;
 use crate::engine::persist::rdb;
@@ -18,7 +18,7 @@ pub const COMMANDS: &[Command] = &[Command {
     complexity: "O(N*M) for the DUMP here, the RESTORE there and the way, N the number of elements and M their size",
     flags: WRITE.with(MOVABLEKEYS),
     acl: &["keyspace", "dangerous"],
-    keys: Keys::Found(keys),
+    keys: Keys::Told { find: keys, specs: &[Spec::At(3), Spec::Behind { word: "KEYS", from: -2, last: -1 }] },
     tips: &["nondeterministic_output"],
     run: migrate,
     ..Command::GENERIC

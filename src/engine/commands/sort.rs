@@ -5,7 +5,7 @@
 
 use crate::base::{Bytes, float};
 use crate::engine::call::Call;
-use crate::engine::command::{Command, DENYOOM, Keys, MOVABLEKEYS, ONE_KEY, Outcome, READONLY, WRITE};
+use crate::engine::command::{Command, DENYOOM, Keys, MOVABLEKEYS, Outcome, READONLY, Spec, WRITE};
 use crate::engine::commands;
 use crate::engine::notify::Class;
 use crate::engine::refusal::{self, Refusal};
@@ -25,7 +25,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] [ASC | DESC] [ALPHA] [STORE destination]",
         summary: "Sort a collection, by itself or by other keys; return or store the result.",
         flags: WRITE.with(DENYOOM).with(MOVABLEKEYS),
-        keys: Keys::Found(key_and_store),
+        keys: Keys::Told { find: key_and_store, specs: &[Spec::At(1), Spec::Unknown, Spec::Unknown] },
         run: |call| sort(call, false),
         ..BASE
     },
@@ -35,7 +35,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Sort a collection, by itself or by other keys; return the result.",
         since: "7.0.0",
         flags: READONLY.with(MOVABLEKEYS),
-        keys: ONE_KEY,
+        keys: Keys::Told { find: |_| vec![1], specs: &[Spec::At(1), Spec::Unknown] },
         run: |call| sort(call, true),
         ..BASE
     },

@@ -8,7 +8,7 @@ mod search;
 use super::zset::{Adding, add_scored};
 use crate::base::{Bytes, float};
 use crate::engine::call::Call;
-use crate::engine::command::{Command, DENYOOM, Keys, ONE_KEY, Outcome, READONLY, TWO_KEYS, WRITE};
+use crate::engine::command::{Command, DENYOOM, Keys, ONE_KEY, Outcome, READONLY, Spec, TWO_KEYS, WRITE};
 use crate::engine::refusal::{self, Refusal};
 use crate::engine::value::Zset;
 use crate::resp::{Protocol, Reply};
@@ -16,8 +16,15 @@ use hash::Place;
 
 const READER: Command = Command { since: "3.2.0", flags: READONLY, keys: ONE_KEY, ..Command::GEO };
 
-const fn store_keys(from: usize) -> Keys {
-    Keys::FirstAndBehind { words: &["STORE", "STOREDIST"], from, find: search::keys }
+const RADIUS_KEYS: Keys = Keys::Told { find: search::keys, specs: &[Spec::At(1), store(6), storedist(6)] };
+const RADIUS_BY_MEMBER_KEYS: Keys = Keys::Told { find: search::keys, specs: &[Spec::At(1), store(5), storedist(5)] };
+
+const fn store(from: i64) -> Spec {
+    Spec::Behind { word: "STORE", from, last: 0 }
+}
+
+const fn storedist(from: i64) -> Spec {
+    Spec::Behind { word: "STOREDIST", from, last: 0 }
 }
 
 pub const COMMANDS: &[Command] = &[
@@ -58,7 +65,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Find the places within a circle. GEOSEARCH does the same.",
         complexity: "O(N+log(M)), N places in the boxes around, M places within",
         flags: WRITE.with(DENYOOM),
-        keys: store_keys(6),
+        keys: RADIUS_KEYS,
         run: search::georadius,
         ..READER
     },
@@ -69,7 +76,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Find the places within a circle around one of them. GEOSEARCH does the same.",
         complexity: "O(N+log(M)), N places in the boxes around, M places within",
         flags: WRITE.with(DENYOOM),
-        keys: store_keys(5),
+        keys: RADIUS_BY_MEMBER_KEYS,
         run: search::georadiusbymember,
         ..READER
     },
