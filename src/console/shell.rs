@@ -381,7 +381,11 @@ fn storm(words: &[Bytes], backend: &mut dyn Backend) -> files::Output {
 fn ps(backend: &dyn Backend) -> files::Output {
     let mut out = "    PID COMMAND\n".to_owned();
     for instance in backend.snapshot().instances.iter().filter(|instance| instance.state == State::Running) {
-        out.push_str(&format!("{:>7} redis-server *:{}\n", instance.pid, instance.port));
+        let setting = |name: &str| instance.config.iter().find(|(it, _)| it == name).map_or("", |(_, value)| value);
+        // As the process calls itself (`proc-title-template`): the first address it listens at, and the mode.
+        let address = setting("bind").split(' ').next().filter(|it| !it.is_empty()).unwrap_or("*");
+        let mode = if setting("cluster-enabled") == "yes" { " [cluster]" } else { "" };
+        out.push_str(&format!("{:>7} redis-server {address}:{}{mode}\n", instance.pid, instance.port));
     }
     Ok(out.into_bytes())
 }

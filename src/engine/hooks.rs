@@ -24,6 +24,28 @@ pub struct Hooks {
     /// Resident set size of the process in bytes.
     pub rss: Option<fn() -> u64>,
     pub pid: Option<u32>,
+    /// Whether a port could be listened on.
+    pub port_is_free: Option<fn(u16) -> bool>,
+    /// What the loop has done so far that gives this instance its inputs.
+    pub event_loop: Option<fn() -> LoopStats>,
+}
+
+/// Turns of an event loop, durations in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoopStats {
+    pub cycles: u64,
+    pub us: u64,
+    /// Of that, for requests.
+    pub commands_us: u64,
+    /// Of that, for the periodic task.
+    pub cron_us: u64,
+    pub longest_us: u64,
+    /// Most commands in one turn.
+    pub commands_max: u64,
+    /// Of late.
+    pub cycles_per_sec: u64,
+    pub us_per_cycle: u64,
+    pub commands_per_sec: u64,
 }
 
 impl Hooks {

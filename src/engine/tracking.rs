@@ -102,7 +102,7 @@ impl Instance {
     }
 
     /// Keeps the table of readers below tracking-table-max-keys, by invalidating some keys.
-    pub(super) fn limit_trackers(&mut self, max_keys: usize) {
+    pub(in crate::engine) fn limit_trackers(&mut self, max_keys: usize) {
         while max_keys > 0 && self.trackers.readers.len() > max_keys {
             let key = self.trackers.readers.keys().next().expect("not empty").clone();
             self.invalidate_readers(&key);

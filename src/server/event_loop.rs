@@ -4,6 +4,7 @@ use super::connection::{Connection, Got};
 use super::links::{FIRST_LINK, Links};
 use super::listen::{Listener, Stream};
 use super::meanwhile::Lent;
+use super::pulse::Turn;
 use crate::base::{Bytes, Millis, RecentMap, Rng};
 use crate::engine::client::Ends;
 use crate::engine::disk::Disk;
@@ -13,7 +14,7 @@ use mio::{Events, Interest, Poll, Token};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// One instance being served.
 pub struct Node {
@@ -56,6 +57,7 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => other?,
         }
+        let mut turn = Turn::begin(server.commands());
         let now = wall_clock();
         for token in std::mem::take(&mut server.late_listeners) {
             server.accept(token, now, log)?;
@@ -79,6 +81,7 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
                 }
             }
         }
+        turn.commands_done();
         if stop.swap(false, Ordering::Relaxed) {
             if std::mem::replace(&mut asked_to_end, true) {
                 // Redis' words: whoever signals twice does not want to wait for the save.
@@ -88,12 +91,16 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
             server.end_all(now, log);
         }
         if SystemTime::now() >= due {
+            let began = Instant::now();
             server.tick_all(wall_clock(), log);
+            turn.ticked(began);
             last_tick = SystemTime::now();
         }
+        server.follow_ports()?;
         server.tell_news(now, log);
         server.flush_links(now, log);
         server.flush_all();
+        turn.end(server.commands());
     }
     Ok(())
 }
@@ -114,6 +121,8 @@ pub(super) struct Server {
     pub(super) poll: Poll,
     /// None: this instance has ended.
     nodes: Vec<Option<Box<Node>>>,
+    /// What each listens on, as far as its configuration says.
+    ports: Vec<u16>,
     /// Tokens below are listeners: node and listener of each, those of the bus behind those for clients.
     pub(super) listeners: Vec<(usize, usize)>,
     pub(super) first_client: usize,
@@ -151,6 +160,7 @@ impl Server {
         }
         Ok(Server {
             poll,
+            ports: nodes.iter().map(|node| node.instance.config.port).collect(),
             nodes: nodes.into_iter().map(Box::new).map(Some).collect(),
             first_client: listeners.len(),
             listeners,
@@ -167,6 +177,30 @@ impl Server {
             links_accepted: 0,
             dirty_links: Vec::new(),
         })
+    }
+
+    /// How many commands all instances have carried out.
+    fn commands(&self) -> u64 {
+        self.nodes.iter().flatten().map(|node| node.instance.stats.commands_processed).sum()
+    }
+
+    /// Listens on another port where CONFIG SET says so. That it could be had was asked before.
+    fn follow_ports(&mut self) -> io::Result<()> {
+        for (index, known) in self.ports.iter_mut().enumerate() {
+            let Some(node) = self.nodes[index].as_deref_mut().filter(|node| node.instance.config.port != *known) else {
+                continue;
+            };
+            *known = node.instance.config.port;
+            for (at, listener) in node.listeners.iter_mut().enumerate().filter(|_| *known != 0) {
+                let Some(ip) = listener.ip() else { continue };
+                let Ok(mut new) = Listener::tcp(ip, *known) else { continue };
+                let token = self.listeners.iter().position(|place| *place == (index, at)).expect("it was registered");
+                self.poll.registry().deregister(listener.source())?;
+                self.poll.registry().register(new.source(), Token(token), Interest::READABLE)?;
+                *listener = new;
+            }
+        }
+        Ok(())
     }
 
     /// How long the loop may sleep: short while a client waits with a time-out, which is kept to some milliseconds.

@@ -51,6 +51,15 @@ impl Listener {
         }
     }
 
+    /// The address that is listened at, of a TCP listener.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr().ok().map(|address| address.ip()),
+            #[cfg(unix)]
+            Listener::Unix(..) => None,
+        }
+    }
+
     /// The next connection, with both its addresses as CLIENT LIST shows them. Err: WouldBlock if there is none.
     pub fn accept(&self) -> io::Result<(Stream, String, String)> {
         match self {

@@ -10,6 +10,7 @@ mod links;
 mod listen;
 mod meanwhile;
 mod plan;
+mod pulse;
 
 pub use disk::FileDisk;
 pub use event_loop::{Node, serve};
@@ -78,6 +79,8 @@ fn node(server: plan::Planned, name: &str) -> Result<Node, String> {
         sleep: Some(|micros| std::thread::sleep(Duration::from_micros(micros))),
         rss: None,
         pid: Some(std::process::id()),
+        port_is_free: Some(|port| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()),
+        event_loop: Some(pulse::stats),
     };
     if let Some(cluster) = instance.cluster.as_deref_mut().filter(|_| server.formed) {
         cluster.first_update = Some(Millis::ZERO);

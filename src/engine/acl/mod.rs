@@ -11,6 +11,8 @@ pub mod file;
 pub mod keys;
 pub mod log;
 pub mod selector;
+#[cfg(test)]
+mod tests;
 pub mod user;
 
 use crate::base::Bytes;

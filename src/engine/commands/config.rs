@@ -142,6 +142,16 @@ fn set(call: &mut Call) -> Outcome {
         check_dir(parameter, text, call.disk).map_err(|reason| failed(name, &reason))?;
         config.set_text(parameter, text).map_err(|reason| failed(name, &reason))?;
     }
+    if let (Some(is_free), port) = (call.server.hooks.port_is_free, config.port)
+        && port != call.server.config.port
+        && port != 0
+        && !is_free(port)
+    {
+        call.out.push(Output::Log(String::from(
+            "# Failed applying new configuration. Possibly related to new port setting. Restoring previous settings.",
+        )));
+        return Err(failed("port", "Unable to listen on this port. Check server logs."));
+    }
     let before = std::mem::replace(&mut call.server.config, config);
     if let Err(refusal) = apply_appendonly(call) {
         call.server.config = before;
@@ -152,7 +162,25 @@ fn set(call: &mut Call) -> Outcome {
         let user = call.server.acl.with_password(&change.text);
         call.server.put_user(user, call.out);
     }
+    let has = |name: &str| changes.iter().any(|change| change.name == name);
+    if has("maxmemory") {
+        shrink(call);
+    }
+    if has("tracking-table-max-keys") {
+        let max_keys = call.server.config.int("tracking-table-max-keys") as usize;
+        call.server.limit_trackers(max_keys);
+    }
     Ok(Reply::OK)
+}
+
+/// Evicts at once where less memory is allowed than is used: redis-server does so as soon as it has answered.
+fn shrink(call: &mut Call) {
+    let (max, used) = (call.server.config.maxmemory, call.server.used_memory());
+    if max == 0 || used <= max {
+        return;
+    }
+    call.out.push(Output::Log(format!("# WARNING: the new maxmemory value set via CONFIG SET ({max}) is smaller than the current memory usage ({used}). This will result in key eviction and/or the inability to accept new write commands depending on the maxmemory-policy.")));
+    call.server.make_room(call.now, call.rng, call.out);
 }
 
 fn failed(name: &str, reason: &str) -> Refusal {

@@ -6,6 +6,7 @@
 use crate::base::Bytes;
 use crate::engine::command::{Command, LOADING, Outcome, STALE};
 use crate::engine::config::Eviction;
+use crate::engine::hooks::LoopStats;
 use crate::engine::{Call, VERSION, commands};
 use crate::resp::Reply;
 use std::collections::BTreeSet;
@@ -44,6 +45,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "latencystats", title: "Latencystats", default: false, lines: latencystats },
     Section { name: "cluster", title: "Cluster", default: true, lines: cluster },
     Section { name: "keyspace", title: "Keyspace", default: true, lines: keyspace },
+    Section { name: "debug", title: "Debug", default: false, lines: debug },
 ];
 
 fn info(call: &mut Call) -> Outcome {
@@ -54,7 +56,8 @@ fn info(call: &mut Call) -> Outcome {
     let mut text = String::new();
     for section in SECTIONS {
         // `all` is everything but what modules have to say.
-        let hidden = section.name == "modules" && !default && !asks("everything") && !asks("modules");
+        let hidden = section.name == "modules" && !default && !asks("everything") && !asks("modules")
+            || section.name == "debug" && !asks("debug");
         if hidden || !(everything || asks(section.name) || default && section.default) {
             continue;
         }
@@ -122,6 +125,20 @@ fn server(call: &mut Call, text: &mut String) {
         ],
     );
     line(text, "listener0", format_args!("name=tcp,bind=127.0.0.1,port={}", server.config.port));
+}
+
+/// Shown to those who ask for it by name.
+fn debug(call: &mut Call, text: &mut String) {
+    let turns = call.server.hooks.event_loop.map_or(LoopStats::default(), |stats| stats());
+    lines(
+        text,
+        [
+            ("eventloop_duration_aof_sum", &0),
+            ("eventloop_duration_cron_sum", &turns.cron_us),
+            ("eventloop_duration_max", &turns.longest_us),
+            ("eventloop_cmd_per_cycle_max", &turns.commands_max),
+        ],
+    );
 }
 
 fn clients(call: &mut Call, text: &mut String) {
@@ -243,12 +260,13 @@ fn persistence(call: &mut Call, text: &mut String) {
 fn stats(call: &mut Call, text: &mut String) {
     let server = &*call.server;
     let stats = &server.stats;
+    let turns = server.hooks.event_loop.map_or(LoopStats::default(), |stats| stats());
     lines(
         text,
         [
             ("total_connections_received", &stats.connections_received),
             ("total_commands_processed", &stats.commands_processed),
-            ("instantaneous_ops_per_sec", &0),
+            ("instantaneous_ops_per_sec", &turns.commands_per_sec),
             ("total_net_input_bytes", &0),
             ("total_net_output_bytes", &0),
             ("total_net_repl_input_bytes", &0),
@@ -296,11 +314,11 @@ fn stats(call: &mut Call, text: &mut String) {
             ("io_threaded_writes_processed", &0),
             ("reply_buffer_shrinks", &0),
             ("reply_buffer_expands", &0),
-            ("eventloop_cycles", &stats.commands_processed),
-            ("eventloop_duration_sum", &0),
-            ("eventloop_duration_cmd_sum", &0),
-            ("instantaneous_eventloop_cycles_per_sec", &0),
-            ("instantaneous_eventloop_duration_usec", &0),
+            ("eventloop_cycles", &turns.cycles),
+            ("eventloop_duration_sum", &turns.us),
+            ("eventloop_duration_cmd_sum", &turns.commands_us),
+            ("instantaneous_eventloop_cycles_per_sec", &turns.cycles_per_sec),
+            ("instantaneous_eventloop_duration_usec", &turns.us_per_cycle),
             ("acl_access_denied_auth", &server.acl.log.auth),
             ("acl_access_denied_cmd", &server.acl.log.command),
             ("acl_access_denied_key", &server.acl.log.key),
