@@ -4,6 +4,17 @@ use crate::lab::Lab;
 use redlab::base::Millis;
 
 #[test]
+fn six_nodes_meet_and_share_the_slots() {
+    let mut lab = Lab::formed(1, 3, 1, "cluster-node-timeout 5000", Millis(1));
+    assert_eq!(lab.ask(7001, "SET user:123 alice"), "(error) MOVED 12893 127.0.0.1:7003");
+    assert_eq!(lab.ask(7003, "SET user:123 alice"), "OK");
+    lab.advance(1_000);
+    assert_eq!(lab.ask(7006, "GET user:123"), "(error) MOVED 12893 127.0.0.1:7003");
+    lab.ask(7006, "READONLY");
+    assert_eq!(lab.ask(7006, "GET user:123"), "\"alice\"");
+}
+
+#[test]
 fn slots_move_with_the_epoch() {
     let mut lab = Lab::formed(2, 3, 0, "cluster-node-timeout 5000", Millis(1));
     assert_eq!(lab.ask(7001, "CLUSTER KEYSLOT user:123"), "(integer) 12893");

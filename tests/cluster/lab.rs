@@ -3,7 +3,7 @@
 use redlab::base::{Bytes, Millis};
 use redlab::engine::cluster::Cluster;
 use redlab::lab::{Server, Topology, World};
-use redlab::port::{ConnectionId, Incoming};
+use redlab::port::{ConnectionId, Incoming, Signal};
 use redlab::resp::{Reply, render};
 use std::collections::BTreeMap;
 
@@ -98,6 +98,35 @@ impl Lab {
         })
     }
 
+    /// Kills a node, as `kill -9` does.
+    pub fn kill(&mut self, port: u16) {
+        let snapshot = self.world.snapshot();
+        let pid = snapshot.instances.iter().find(|it| it.port == port).expect("a node of the lab").pid;
+        self.world.signal(pid, Signal::Kill).expect("it runs");
+        self.connections.remove(&port);
+    }
+
+    pub fn start(&mut self, port: u16) {
+        let spawned = self.world.spawn(&[format!("{port}.conf")]);
+        assert!(spawned.pid.is_some(), "{:?}", spawned.log);
+    }
+
+    pub fn is_running(&self, port: u16) -> bool {
+        self.world.instance(port).is_some()
+    }
+
+    /// The port of the primary that the node on `port` follows.
+    pub fn owner_followed(&self, port: u16) -> Option<u16> {
+        let cluster = self.node(port)?;
+        Some(cluster.node(cluster.me().primary?).port)
+    }
+
+    /// The port of the node that owns a slot in the eyes of `port`.
+    pub fn owner(&self, port: u16, slot: u16) -> Option<u16> {
+        let cluster = self.node(port)?;
+        Some(cluster.node(cluster.owner(slot)?).port)
+    }
+
     /// One command, with redis-cli's text as the answer.
     pub fn ask(&mut self, port: u16, line: &str) -> String {
         self.words(port, &line.split(' ').collect::<Vec<_>>())
@@ -135,7 +164,13 @@ impl Lab {
         for port in &self.ports {
             if let Some(cluster) = self.node(*port) {
                 let all = cluster.describe_all(redlab::engine::cluster::conf::Reader::Client, Default::default());
-                text.push_str(&format!("\n{port} ok={} epoch={}:\n{all}", cluster.ok, cluster.current_epoch));
+                let instance = self.world.instance(*port).expect("it runs");
+                let follows =
+                    instance.replication.primary.as_ref().map(|it| format!("{}:{} ({})", it.host, it.port, it.word()));
+                text.push_str(&format!(
+                    "\n{port} ok={} epoch={} follows {follows:?}:\n{all}",
+                    cluster.ok, cluster.current_epoch
+                ));
             }
         }
         text

@@ -3,3 +3,7 @@
 mod lab;
 
 mod forming;
+
+mod failover;
+
+mod storms;

@@ -1,0 +1,97 @@
+//! A primary dies, or is replaced on purpose.
+
+use crate::lab::Lab;
+use redlab::base::Millis;
+
+const CONFIG: &str = "cluster-node-timeout 5000";
+
+#[test]
+fn a_replica_takes_the_place_of_a_dead_primary() {
+    let mut lab = Lab::formed(3, 3, 1, CONFIG, Millis(1));
+    lab.ask(7003, "SET user:123 alice");
+    lab.advance(1_000);
+    let began = std::time::Instant::now();
+    lab.kill(7003);
+    let done = lab.until(20_000, |lab| [7001, 7002].iter().all(|port| lab.owner(*port, 12893) == Some(7006)));
+    assert!(done, "{}", lab.story());
+    println!("a failover of six nodes in {:?}", began.elapsed());
+    assert!(lab.until(10_000, Lab::is_up), "{}", lab.story());
+    assert_eq!(lab.ask(7006, "GET user:123"), "\"alice\"");
+    // A new epoch, so that everybody believes it.
+    assert!(lab.node(7006).unwrap().my_epoch() > 6);
+
+    // The old primary comes back as a replica of the new one.
+    lab.start(7003);
+    assert!(lab.until(20_000, |lab| lab.node(7003).unwrap().me().is_replica()), "{}", lab.story());
+    assert!(lab.until(20_000, Lab::is_up), "{}", lab.story());
+    assert_eq!(lab.ask(7003, "GET user:123"), "(error) MOVED 12893 127.0.0.1:7006");
+    lab.ask(7003, "READONLY");
+    assert_eq!(lab.ask(7003, "GET user:123"), "\"alice\"");
+}
+
+#[test]
+fn without_a_majority_nobody_is_elected_and_all_stop() {
+    let mut lab = Lab::formed(4, 3, 1, CONFIG, Millis(1));
+    lab.kill(7001);
+    lab.kill(7002);
+    lab.advance(60_000);
+    for port in [7003, 7004, 7005, 7006] {
+        assert!(!lab.node(port).unwrap().ok, "{}", lab.story());
+    }
+    assert_eq!(lab.ask(7003, "SET user:123 alice"), "(error) CLUSTERDOWN The cluster is down");
+    lab.start(7001);
+    assert!(
+        lab.until(60_000, |lab| lab.owner(7003, 16000) == Some(7003) && lab.node(7003).unwrap().ok),
+        "{}",
+        lab.story()
+    );
+}
+
+#[test]
+fn a_manual_failover_loses_nothing_and_nobody_notices_a_failure() {
+    let mut lab = Lab::formed(5, 3, 1, CONFIG, Millis(1));
+    for n in 0..100 {
+        lab.ask(7003, &format!("SET {{user:123}}:{n} {n}"));
+    }
+    assert_eq!(lab.ask(7003, "CLUSTER FAILOVER"), "(error) ERR You should send CLUSTER FAILOVER to a replica");
+    assert_eq!(lab.ask(7006, "CLUSTER FAILOVER"), "OK");
+    assert!(lab.until(5_000, |lab| lab.node(7006).unwrap().me().is_primary()), "{}", lab.story());
+    assert!(lab.until(5_000, |lab| lab.node(7003).unwrap().me().is_replica()), "{}", lab.story());
+    assert_eq!(lab.ask(7006, "DBSIZE"), "(integer) 100");
+    assert_eq!(lab.ask(7006, "SET user:123 alice"), "OK");
+    assert_eq!(lab.ask(7003, "SET user:123 alice"), "(error) MOVED 12893 127.0.0.1:7006");
+    assert!(lab.until(5_000, Lab::is_up), "{}", lab.story());
+}
+
+#[test]
+fn force_and_takeover_need_less() {
+    let mut lab = Lab::formed(6, 3, 1, CONFIG, Millis(1));
+    lab.kill(7001);
+    // The link is gone, and no new one is tried before the next round.
+    lab.advance(2);
+    assert_eq!(
+        lab.ask(7004, "CLUSTER FAILOVER"),
+        "(error) ERR Master is down or failed, please use CLUSTER FAILOVER FORCE"
+    );
+    assert_eq!(lab.ask(7004, "CLUSTER FAILOVER FORCE"), "OK");
+    assert!(lab.until(3_000, |lab| lab.owner(7002, 0) == Some(7004)), "{}", lab.story());
+    lab.kill(7002);
+    lab.kill(7003);
+    lab.advance(200);
+    // Nobody is left to vote.
+    assert_eq!(lab.ask(7005, "CLUSTER FAILOVER TAKEOVER"), "OK");
+    assert!(lab.until(3_000, |lab| lab.owner(7004, 6000) == Some(7005)), "{}", lab.story());
+}
+
+#[test]
+fn a_primary_without_replicas_gets_one_from_a_primary_with_two() {
+    let mut lab = Lab::formed(7, 3, 1, CONFIG, Millis(1));
+    // Another replica for the third primary, taken from the first.
+    let third = lab.id(7003);
+    lab.ask(7004, &format!("CLUSTER REPLICATE {third}"));
+    assert!(lab.until(10_000, Lab::is_up));
+    // The second loses its only one.
+    lab.kill(7005);
+    let second = |lab: &Lab| [7004, 7006].iter().any(|port| lab.owner_followed(*port) == Some(7002));
+    assert!(lab.until(30_000, second), "{}", lab.story());
+}

@@ -1,0 +1,225 @@
+//! Storms: clusters under random kills, cuts, delays and losses, with clients that write; by seed.
+//!
+//! At any time: in one epoch at most one node has won slots, and of those who claim a slot as their own one has the highest
+//! epoch. Once the weather is fine again, all agree within a bound, every replica has what its primary has, and nothing is
+//! lost that all nodes of a shard had. `REDLAB_SEEDS=FIRST..LAST` runs others; a failure names its seed.
+
+use crate::lab::Lab;
+use redlab::base::{Millis, Rng};
+use redlab::engine::cluster::slots::slot_of;
+use std::collections::BTreeMap;
+
+const TIMEOUT: u64 = 1_000;
+const STEPS: usize = 60;
+const KEYS: usize = 12;
+
+struct Storm {
+    lab: Lab,
+    rng: Rng,
+    /// Who had slots in an epoch.
+    winners: BTreeMap<u64, String>,
+    /// The last value written to each key, the last one acknowledged, and the last one that a whole shard had.
+    written: [u64; KEYS],
+    acknowledged: [u64; KEYS],
+    safe: [u64; KEYS],
+}
+
+fn key(index: usize) -> String {
+    format!("cart:{index}")
+}
+
+impl Storm {
+    fn new(seed: u64) -> Storm {
+        let config = format!(
+            "cluster-node-timeout {TIMEOUT}\nappendonly yes\nappendfsync always\nrepl-diskless-sync-delay 0\nrepl-timeout 5"
+        );
+        let lab = Lab::formed(seed, 3, 1, &config, Millis(1));
+        Storm {
+            lab,
+            rng: Rng::new(seed ^ 0x5704),
+            winners: BTreeMap::new(),
+            written: [0; KEYS],
+            acknowledged: [0; KEYS],
+            safe: [0; KEYS],
+        }
+    }
+
+    fn any_port(&mut self) -> u16 {
+        self.lab.ports[self.rng.below(self.lab.ports.len())]
+    }
+
+    fn one_thing_happens(&mut self) {
+        let (a, b) = (self.any_port(), self.any_port());
+        let (a_name, b_name) = (a.to_string(), b.to_string());
+        match self.rng.below(10) {
+            0 if self.lab.is_running(a) => self.lab.kill(a),
+            0 | 1 if !self.lab.is_running(a) => self.lab.start(a),
+            2 | 3 if a != b => self.lab.world.partition(&a_name, &b_name).expect("servers of the lab"),
+            4 if a != b => self.lab.world.heal(&a_name, &b_name).expect("servers of the lab"),
+            5 if a != b => {
+                let delay = Millis(1 + self.rng.below(400) as u64);
+                self.lab.world.set_delay(&a_name, &b_name, delay).expect("servers of the lab");
+            }
+            6 if a != b => {
+                let percent = self.rng.below(40) as u32;
+                self.lab.world.set_loss(&a_name, &b_name, percent).expect("servers of the lab");
+            }
+            7 => self.lab.world.heal_all(),
+            8 if self.lab.is_running(a) => drop(self.lab.try_words(a, &["CLUSTER", "FAILOVER"])),
+            _ => {}
+        }
+        for _ in 0..4 {
+            self.write();
+        }
+        let pause = 1 + self.rng.below(700) as u64;
+        self.lab.advance(pause);
+    }
+
+    /// A client writes the next number to a key, at whichever node claims the key for itself.
+    fn write(&mut self) {
+        let index = self.rng.below(KEYS);
+        let slot = slot_of(key(index).as_bytes());
+        let claims = |port: &u16| self.lab.owner(*port, slot) == Some(*port);
+        let claimers: Vec<u16> = self.lab.ports.iter().copied().filter(claims).collect();
+        if claimers.is_empty() {
+            return;
+        }
+        let port = claimers[self.rng.below(claimers.len())];
+        self.written[index] += 1;
+        let value = self.written[index].to_string();
+        let reply = self.lab.words(port, &["SET", &key(index), &value]);
+        if reply == "OK" {
+            self.acknowledged[index] = self.written[index];
+        }
+    }
+
+    fn value(&self, port: u16, index: usize) -> u64 {
+        let Some(instance) = self.lab.world.instance(port) else { return 0 };
+        let slot = instance.dbs[0].slot(key(index).as_bytes());
+        let text = slot.map(|slot| format!("{:?}", slot.value)).unwrap_or_default();
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        digits.parse().unwrap_or(0)
+    }
+
+    /// What must hold at any time.
+    fn check(&mut self, seed: u64) {
+        for port in self.lab.ports.clone() {
+            let Some(cluster) = self.lab.node(port) else { continue };
+            let me = cluster.me();
+            if !me.is_primary() || me.slots.is_empty() || me.epoch == 0 {
+                continue;
+            }
+            let id = me.id.to_string();
+            let winner = self.winners.entry(me.epoch).or_insert_with(|| id.clone());
+            assert_eq!(*winner, id, "seed {seed}: two nodes have slots in epoch {}{}", me.epoch, self.lab.story());
+        }
+        for slot in [0, 5461, 12893] {
+            let claims = self.lab.ports.iter().filter(|port| self.lab.owner(**port, slot) == Some(**port));
+            let mut epochs: Vec<u64> = claims.map(|port| self.lab.node(*port).expect("it claims").me().epoch).collect();
+            epochs.sort_unstable();
+            if let [.., second, first] = epochs[..] {
+                assert!(first > second, "seed {seed}: slot {slot} has two owners in epoch {first}{}", self.lab.story());
+            }
+        }
+        for index in 0..KEYS {
+            let slot = slot_of(key(index).as_bytes());
+            // A shard is safe when all six nodes run and each member has the value.
+            let members: Vec<u16> = self.shard_of(slot);
+            if members.len() == 2 {
+                let least = members.iter().map(|port| self.value(*port, index)).min().unwrap_or(0);
+                self.safe[index] = self.safe[index].max(least);
+            }
+        }
+    }
+
+    /// The primary of a slot and its replica, if both run and agree; fewer otherwise.
+    fn shard_of(&self, slot: u16) -> Vec<u16> {
+        let claims = self.lab.ports.iter().copied().filter(|port| self.lab.owner(*port, slot) == Some(*port));
+        let claims: Vec<u16> = claims.collect();
+        let [primary] = claims[..] else { return Vec::new() };
+        let follows = |port: &u16| self.lab.owner_followed(*port) == Some(primary);
+        std::iter::once(primary).chain(self.lab.ports.iter().copied().filter(follows)).collect()
+    }
+
+    fn calm(&mut self, seed: u64) {
+        self.lab.world.heal_all();
+        for port in self.lab.ports.clone() {
+            if !self.lab.is_running(port) {
+                self.lab.start(port);
+            }
+        }
+        let owners = |lab: &Lab, port: u16| -> Vec<Option<u16>> {
+            [0, 5460, 5462, 10920, 10923, 16383].iter().map(|slot| lab.owner(port, *slot)).collect()
+        };
+        let agreed = |lab: &Lab| {
+            let first = owners(lab, 7001);
+            !first.contains(&None) && lab.ports.iter().all(|port| owners(lab, *port) == first)
+        };
+        let fine = self.lab.until(60_000, |lab| lab.is_up() && agreed(lab));
+        assert!(fine, "seed {seed}: no agreement a minute after the storm{}", self.lab.story());
+        // A connection that the storm has broken may only now be given up, a failover that was asked for may still happen.
+        self.lab.advance(10_000);
+        let again = self.lab.until(30_000, |lab| lab.is_up() && agreed(lab));
+        assert!(again, "seed {seed}: it does not come to rest{}", self.lab.story());
+        let before = owners(&self.lab, 7001);
+        self.lab.advance(10_000);
+        assert!(
+            agreed(&self.lab) && owners(&self.lab, 7001) == before,
+            "seed {seed}: it does not last{}",
+            self.lab.story()
+        );
+        assert!(self.lab.until(30_000, Lab::is_up), "seed {seed}: a replica has no primary{}", self.lab.story());
+        self.lab.advance(2_000);
+        self.check(seed);
+        for index in 0..KEYS {
+            let members = self.shard_of(slot_of(key(index).as_bytes()));
+            let values: Vec<u64> = members.iter().map(|port| self.value(*port, index)).collect();
+            assert!(
+                values.windows(2).all(|pair| pair[0] == pair[1]),
+                "seed {seed}: {members:?} have {values:?} of {}",
+                key(index)
+            );
+            assert!(
+                values[0] >= self.safe[index],
+                "seed {seed}: {} is {} though the whole shard had {} (acknowledged: {})",
+                key(index),
+                values[0],
+                self.safe[index],
+                self.acknowledged[index]
+            );
+        }
+    }
+}
+
+fn storm(seed: u64) {
+    let mut storm = Storm::new(seed);
+    for _ in 0..STEPS {
+        storm.one_thing_happens();
+        storm.check(seed);
+    }
+    storm.calm(seed);
+}
+
+/// `REDLAB_SEEDS=1..1000`, or a few.
+fn seeds() -> std::ops::Range<u64> {
+    let asked = std::env::var("REDLAB_SEEDS").ok();
+    let range = asked.as_deref().and_then(|text| text.split_once(".."));
+    range.and_then(|(first, last)| Some(first.parse().ok()?..last.parse().ok()?)).unwrap_or(1..7)
+}
+
+#[test]
+fn clusters_weather_storms() {
+    for seed in seeds() {
+        storm(seed);
+    }
+}
+
+#[test]
+fn a_storm_is_the_same_each_time() {
+    let end = || {
+        let mut storm = Storm::new(77);
+        (0..20).for_each(|_| storm.one_thing_happens());
+        storm.lab.story()
+    };
+    assert_eq!(end(), end());
+}
