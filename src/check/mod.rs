@@ -12,6 +12,7 @@ pub mod table;
 pub mod acl;
 pub mod answer;
 pub mod client;
+pub mod cluster;
 pub mod config;
 pub mod db;
 pub mod fate;
