@@ -72,8 +72,10 @@ impl World {
         let dir = disk::resolve("", &config.text("dir").lossy());
         let logfile = Some(config.text("logfile").lossy().into_owned()).filter(|path| !path.is_empty());
         let logfile = logfile.map(|path| disk::resolve(&dir, &path));
+        let locked = self.nodes_conf_is_locked(&config);
         let mut view = disk::From { disk: &mut self.disk, dir: "" };
-        let begun = Instance::begin(config, &mut Env { now: self.now, rng: &mut self.rng, disk: &mut view });
+        let mut env = Env { now: self.now, rng: &mut self.rng, disk: &mut view };
+        let begun = locked.map_or_else(|| Instance::begin(config, &mut env), |line| Err(vec![line]));
         let fault = match &begun {
             Err(lines) => Some((lines.clone(), "its users or its cluster's nodes cannot be loaded")),
             Ok((instance, lines)) => self.cannot_listen(&instance.config).map(|more| {
@@ -117,6 +119,21 @@ impl World {
             log.extend(lines);
         }
         booted
+    }
+
+    /// A node of a cluster locks its nodes.conf: what another says that finds it locked.
+    fn nodes_conf_is_locked(&self, config: &Config) -> Option<String> {
+        let path = |config: &Config| config.path(&config.text("cluster-config-file").lossy());
+        let own = config.cluster_enabled.then(|| path(config))?;
+        let running = self.processes.iter().filter_map(|process| process.instance.as_deref());
+        let mut nodes = running.filter(|instance| instance.config.cluster_enabled);
+        nodes.any(|node| path(&node.config) == own).then(|| {
+            format!(
+                "# Sorry, the cluster configuration file {} is already used by a different Redis Cluster node. Please \
+                 make sure that different nodes use different cluster configuration files.",
+                config.text("cluster-config-file").lossy()
+            )
+        })
     }
 
     /// Why a server cannot listen where its configuration wants it to; None: it can.

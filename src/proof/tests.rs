@@ -382,7 +382,7 @@ fn an_answer_is_judged_by_choice_and_by_truth() {
 #[test]
 fn every_kind_of_the_table_is_planted_or_named_here() {
     // These are planted where the commands are that they need.
-    let elsewhere = ["persist", "acl"];
+    let elsewhere = ["persist", "acl", "cluster"];
     for kind in KINDS {
         let asked = kind.name == "answer";
         let known = asked || elsewhere.contains(&kind.name) || PLANTED.iter().any(|each| each.kind == kind.name);
@@ -836,4 +836,48 @@ fn the_bundled_course_is_proved() {
         proofs.into_iter().flat_map(|proof| proof.join().unwrap()).collect()
     });
     assert_eq!(faults, []);
+}
+
+/// Three cluster nodes that do not know each other.
+const NODES: &str = "id: t.l\nworld:\n  instances:\n    n1: {port: 7001, config: {save: \"\", cluster-enabled: \"yes\", cluster-config-file: n1.conf~}}\n    n2: {port: 7002, config: {save: \"\", cluster-enabled: \"yes\", cluster-config-file: n2.conf~}}\n    n3: {port: 7003, config: {save: \"\", cluster-enabled: \"yes\", cluster-config-file: n3.conf~}}\n  terminals: {shop: n1, ops: shell, db: shell}\nexercises:\n  - id: e\n    title: E\n";
+
+#[test]
+fn each_fact_of_a_cluster_says_what_it_saw() {
+    const MEET: &[&str] = &["CLUSTER MEET 127.0.0.1 7002", "ops: sleep 5"];
+    for (goal, wrong, says, right) in [
+        ("{state: ok}", &["PING"][..], "`n1` finds the cluster down.", &[][..]),
+        ("{on: n1, known: 2}", &["PING"], "`n1` knows 1 nodes.", MEET),
+        (
+            "{on: n1, size: 1}",
+            &["PING"],
+            "`n1` counts 0 primaries with slots.",
+            &["CLUSTER ADDSLOTS 5", "ops: sleep 5"],
+        ),
+        (
+            "{on: n1, key: \"user:123\", owner: n1}",
+            &["CLUSTER ADDSLOTS 5"],
+            "For `n1` slot 12893 (of `user:123`) belongs to nobody.",
+            &["CLUSTER ADDSLOTS 12893"],
+        ),
+        ("{on: n1, slot: 5, owner: n2}", &["CLUSTER ADDSLOTS 5"], "For `n1` slot 5 belongs to `n1`.", &[]),
+        ("{on: n1, node: n2, role: primary}", &["PING"], "`n1` does not know `n2`.", MEET),
+        ("{on: n1, node: n1, role: replica}", &["PING"], "`n1` is a primary.", &[]),
+        ("{on: n1, node: n1, owns: 2}", &["CLUSTER ADDSLOTS 5"], "`n1` owns 1 slots.", &["CLUSTER ADDSLOTS 6"]),
+        ("{on: n1, node: n1, epoch: 3}", &["PING"], "`n1` is in epoch 0.", &["CLUSTER SET-CONFIG-EPOCH 3"]),
+        ("{on: n1, node: n1, replicas: 1}", &["PING"], "`n1` has 0 working replicas.", &[]),
+        ("{on: n1, node: n1, health: failed}", &["PING"], "`n1` is online.", &[]),
+    ] {
+        let goals = format!(
+            "    goals: [{{say: g, cluster: {goal}}}, {{say: h, key: {{on: n1, name: never, equals: never}}}}]\n    hints: [a, b]\n    wrong: [{{when: {{saw: {{on: n1, cmd: NEVER}}}}, try: {{shop: [PING]}}, say: no}}]\n    solutions: [{{shop: [PING]}}]\n"
+        );
+        let mut files = course_of("");
+        files[2].1 = format!("{NODES}{goals}").into();
+        let course = Course::parse(&files).unwrap_or_else(|faults| panic!("{goal}: {faults:?}"));
+        let mut session = crate::tutor::Session::open(course.lessons().next().unwrap(), &embedded, None);
+        type_all(&mut session, wrong);
+        assert!(!session.exercises()[0].goals[0].met, "{goal}");
+        assert_eq!(told(&session), says, "{goal}");
+        type_all(&mut session, right);
+        assert!(right.is_empty() || session.exercises()[0].goals[0].met, "{goal}: {}", told(&session));
+    }
 }

@@ -24,6 +24,8 @@ pub struct Node {
     pub listeners: Vec<Listener>,
     /// Where the cluster bus is listened for.
     pub bus: Vec<Listener>,
+    /// The nodes.conf that is locked while this serves.
+    pub lock: Option<std::fs::File>,
 }
 
 /// Gets each line of a node's log, with the node's number.
@@ -462,6 +464,7 @@ mod tests {
                 rng,
                 listeners: vec![listener],
                 bus: Vec::new(),
+                lock: None,
             };
             serve(vec![node], &asked, &mut |_, _| {})
         });

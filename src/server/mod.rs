@@ -70,6 +70,7 @@ fn node(server: plan::Planned, name: &str) -> Result<Node, String> {
     let listeners = listeners(&server.config)?;
     let bus = bus_listeners(&server.config)?;
     let ports: Vec<String> = listeners.iter().filter_map(Listener::port).map(|port| port.to_string()).collect();
+    let lock = lock_nodes_conf(&server)?;
     let mut disk = FileDisk::new(server.dir);
     let booted = Instance::boot(server.config, &mut Env { now, rng: &mut rng, disk: &mut disk });
     let (mut instance, log) = booted.map_err(|lines| lines.join("\n"))?;
@@ -86,7 +87,27 @@ fn node(server: plan::Planned, name: &str) -> Result<Node, String> {
         cluster.first_update = Some(Millis::ZERO);
     }
     eprintln!("{name}* Ready to accept connections tcp on port {}", ports.join(", "));
-    Ok(Node { instance: *instance, disk: Box::new(disk), rng, listeners, bus })
+    Ok(Node { instance: *instance, disk: Box::new(disk), rng, listeners, bus, lock })
+}
+
+/// Keeps other nodes off this one's nodes.conf for as long as the file is held. Err: another has it.
+fn lock_nodes_conf(server: &plan::Planned) -> Result<Option<std::fs::File>, String> {
+    if !server.config.cluster_enabled {
+        return Ok(None);
+    }
+    let name = server.config.text("cluster-config-file");
+    let name = name.lossy();
+    let path = server.dir.join(&*name);
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path);
+    let file = file.map_err(|error| format!("Can't open {name} in order to acquire a lock: {error}"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(std::fs::TryLockError::WouldBlock) => Err(format!(
+            "Sorry, the cluster configuration file {name} is already used by a different Redis Cluster node. Please make \
+             sure that different nodes use different cluster configuration files."
+        )),
+        Err(std::fs::TryLockError::Error(error)) => Err(format!("Impossible to lock {name}: {error}")),
+    }
 }
 
 /// The port of a cluster node's bus is its client port and this, unless `cluster-port` says otherwise.
