@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-pub use crate::base::slot::{SLOTS, slot_of};
+pub use crate::base::slot::{SLOTS, crc16, hashed_part, slot_of};
 
 /// Bytes of a set on the bus.
 pub const SET_BYTES: usize = SLOTS / 8;
