@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 /// An interactive terminal learning lab for Redis.
 #[derive(Parser, Debug)]
-#[command(name = "redlab", version, about, max_term_width = 100)]
+#[command(name = "redlab", version, about, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {
     /// Without a command: the lab, where you were.
     #[command(subcommand)]
@@ -33,6 +33,11 @@ pub struct Learn {
 pub enum Command {
     /// The lab: lessons, terminals, a world of your own
     Learn(Learn),
+    /// About a command of Redis: what it is for, what it costs, an example, the lessons that teach it
+    Help {
+        /// GET, config set, @string; without one: all groups
+        words: Vec<String>,
+    },
     /// Prove a course: every exercise is done in every way its author wrote down
     Check(Check),
     /// Start a course: a folder with one small lesson that passes `check`

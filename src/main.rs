@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use redlab::cli::{Cli, Command, Learn};
-use redlab::learn::{Desk, Shelf};
+use redlab::learn::{Desk, Shelf, atlas};
 use redlab::port::Backend;
 use redlab::store::Store;
 use redlab::tui::theme::Kind;
@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Some(Command::Serve(serve)) => redlab::server::run(&serve.args),
         Some(Command::Repl(args)) => repl(args.into()),
+        Some(Command::Help { words }) => done(help(&words.join(" "))),
         Some(Command::Check(args)) => check(&args),
         Some(Command::New { folder }) => new(&folder),
         Some(Command::Progress { action }) => done(progress(action.unwrap_or(cli::Progress::List))),
@@ -52,6 +53,29 @@ fn new(folder: &std::path::Path) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command atlas on the command line.
+fn help(name: &str) -> Result<(), String> {
+    let nowhere = Box::new(redlab::learn::Nowhere);
+    let course = lesson::Course::bundled();
+    let desk = Desk::open(course, Box::new(backend::lesson::embedded), nowhere, None)?;
+    let lines = match name {
+        "" => {
+            println!("{}", <Cli as clap::CommandFactory>::command().render_help());
+            println!("Commands of Redis (`redlab help GET`, `redlab help @string`):");
+            atlas::groups()
+        }
+        name => atlas::page(&desk, name).ok_or_else(|| format!("there is no command or group `{name}`"))?.1,
+    };
+    let mut out = io::stdout().lock();
+    for line in &lines {
+        // Whoever read our lines has gone: not our trouble.
+        if writeln!(out, "{}", line.text().trim_end()).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn done(outcome: Result<(), String>) -> ExitCode {

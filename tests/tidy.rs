@@ -58,7 +58,7 @@ const RINGS: &[(&str, &[&str])] = &[
     ("backend", &["base", "resp", "race", "snapshot", "engine", "lab", "port", "lesson"]),
     ("proof", &["base", "resp", "snapshot", "transcript", "port", "check", "lesson", "console", "assist", "tutor"]),
     ("author", &["base", "lesson", "proof", "backend"]),
-    ("learn", &["base", "race", "snapshot", "losses", "port", "check", "lesson", "console", "tutor"]),
+    ("learn", &["assist", "base", "race", "snapshot", "losses", "port", "check", "lesson", "console", "tutor"]),
     ("store", &["base", "resp", "snapshot", "port", "lesson", "tutor", "learn"]),
     ("server", &["base", "resp", "engine"]),
     ("repl", &["base", "resp", "snapshot", "port", "console", "assist", "engine::command", "engine::commands"]),

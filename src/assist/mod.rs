@@ -3,6 +3,7 @@
 //!
 //! Start with `follow`: how far a line has come along its command's syntax. Hints, completion and explanation are views of it.
 
+pub mod atlas;
 pub mod complete;
 pub mod explain;
 pub mod follow;

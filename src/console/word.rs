@@ -30,6 +30,8 @@ pub enum Word {
     Orders(Orders),
     /// Open or go to the terminal of this name; None: say which there are.
     Terminal(Option<String>),
+    /// The page of a command or a group of them; None: the list of all.
+    Atlas(Option<String>),
     /// Show a picture of the lab, by name; None: say which there are.
     Show(Option<String>),
     /// The next exercise, or lesson after the last one.
@@ -113,6 +115,11 @@ pub const WORDS: &[Entry] = &[
         summary: "Run programs (or what was typed) in every order; play order N.",
     },
     Entry { name: "terminal", syntax: "[NAME]", summary: "Open a terminal, or go to it (by its letter, too)." },
+    Entry {
+        name: "atlas",
+        syntax: "[COMMAND | @GROUP]",
+        summary: "All commands: what each is for, what it costs, an example run in a copy, the lessons that teach it.",
+    },
     Entry { name: "show", syntax: "[PICTURE]", summary: "Show a picture of the lab: timeline, keys, disk and others." },
     Entry { name: "lesson", syntax: "[NUMBER]", summary: "Open a lesson; without a number, list them." },
     Entry { name: "set", syntax: "NAME VALUE", summary: "Change a preference: `:set hints off`." },
@@ -153,6 +160,7 @@ fn word(name: &str, argument: &str) -> Result<Word, Vec<Line>> {
         "net" | "network" => Word::Net(super::net::parse(argument).ok_or_else(|| usage("net"))?),
         "orders" | "order" => Word::Orders(orders(argument)?),
         "terminal" => Word::Terminal(optional()),
+        "atlas" | "commands" => Word::Atlas(optional()),
         "show" => Word::Show(optional()),
         "lesson" | "lessons" => Word::Lesson(optional()),
         "set" => match argument.split_once(char::is_whitespace) {

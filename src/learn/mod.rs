@@ -3,6 +3,8 @@
 //! Both front ends of `redlab learn` sit on this. Whatever the learner did is kept before its answer is shown, so that `kill -9`
 //! of the program loses no command that was answered.
 
+pub mod atlas;
+
 use crate::base::Millis;
 use crate::lesson::{self, Course, Lesson};
 use crate::port::Backend;

@@ -10,7 +10,7 @@ mod say;
 
 use crate::base::Millis;
 use crate::console::{self, Class};
-use crate::learn::Desk;
+use crate::learn::{Desk, atlas};
 use crate::tutor::{Effect, ExerciseState, Response};
 use edit::{Sheet, Turn};
 use reader::{Read, Reader};
@@ -203,6 +203,17 @@ impl Plain {
                 self.line(&format!("You are at terminal {name}."))
             }
             Effect::Redraw => self.line("The world is as it was then."),
+            Effect::Atlas(None) => {
+                self.lines(atlas::groups().iter().map(console::Line::text).collect::<Vec<_>>())?;
+                self.line("`:atlas @string` lists a group, `:atlas GET` tells of a command.")
+            }
+            Effect::Atlas(Some(name)) => match atlas::page(desk, &name) {
+                Some((title, lines)) => {
+                    self.line(&format!("{title}:"))?;
+                    self.lines(lines.iter().map(console::Line::text).collect::<Vec<_>>())
+                }
+                None => self.line(&format!("There is no command or group `{}`.", console::line::escaped(&name))),
+            },
             Effect::Show(picture) => {
                 let words = desk.session().picture_words(picture);
                 self.lines(words.iter().map(|line| console::line::escaped(line)).collect::<Vec<_>>())

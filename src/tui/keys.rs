@@ -118,6 +118,8 @@ pub enum Action {
     Help,
     Lessons,
     Palette,
+    /// The command atlas.
+    Atlas,
     /// Types this `:` word.
     Word(&'static str),
     Watch,
@@ -248,6 +250,14 @@ pub const BINDINGS: &[Binding] = &[
         "zoom",
     ),
     bind(Everywhere, &[f(10), Key::ctrl('o')], Action::Palette, "", "Everything the lab can do, by name", "menu"),
+    bind(
+        Everywhere,
+        &[Key::alt(Char('a'))],
+        Action::Atlas,
+        "atlas",
+        "All commands of Redis, by groups (`:atlas GET`)",
+        "",
+    ),
     bind(
         Everywhere,
         &[f(5), Key::alt(Char('w'))],

@@ -4,6 +4,7 @@ use super::keys::{Action, BINDINGS, Binding, Code, Key, Place};
 use super::message::Effect;
 use super::model::{Focus, List, Model, Overlay};
 use super::update::act;
+use crate::assist::atlas::{CHAPTERS, commands_of};
 use crate::console::word::WORDS;
 
 /// A row of a list: what stands left, what it says, and what choosing it does.
@@ -19,6 +20,8 @@ pub enum Choice {
     Title,
     Act(Action),
     Lesson(String),
+    /// The page of this command.
+    Page(String),
     /// Puts this text on the input line.
     Type(String),
     Nothing,
@@ -30,6 +33,7 @@ pub fn items(model: &Model) -> Vec<Item> {
         Some(Overlay::Help(list)) => (help(model), list),
         Some(Overlay::Lessons(list)) => (lessons(model), list),
         Some(Overlay::Palette(list)) => (palette(), list),
+        Some(Overlay::Atlas(list)) => (commands(), list),
         _ => return Vec::new(),
     };
     let wanted = list.wanted.to_lowercase();
@@ -96,6 +100,20 @@ fn palette() -> Vec<Item> {
             choice: Choice::Act(binding.action),
         })
         .collect()
+}
+
+/// All commands: each group with what it is for, then its commands.
+fn commands() -> Vec<Item> {
+    let mut items = Vec::new();
+    for chapter in CHAPTERS {
+        items.push(title(&format!("{}: {}", chapter.name, chapter.says)));
+        items.extend(commands_of(chapter).into_iter().map(|(name, summary)| Item {
+            left: name.to_owned(),
+            says: summary.to_owned(),
+            choice: Choice::Page(name.to_owned()),
+        }));
+    }
+    items
 }
 
 fn lessons(model: &Model) -> Vec<Item> {
@@ -183,6 +201,10 @@ fn choose(model: &mut Model) -> Vec<Effect> {
             model.overlay = None;
             vec![Effect::OpenLesson(id)]
         }
+        Choice::Page(name) => {
+            model.overlay = None;
+            vec![Effect::Atlas(name)]
+        }
         Choice::Type(text) => {
             model.overlay = None;
             model.focus = Focus::Terminal;
@@ -196,7 +218,9 @@ fn choose(model: &mut Model) -> Vec<Effect> {
 
 fn list_mut(model: &mut Model) -> Option<&mut List> {
     match &mut model.overlay {
-        Some(Overlay::Help(list) | Overlay::Lessons(list) | Overlay::Palette(list)) => Some(list),
+        Some(Overlay::Help(list) | Overlay::Lessons(list) | Overlay::Palette(list) | Overlay::Atlas(list)) => {
+            Some(list)
+        }
         _ => None,
     }
 }

@@ -36,6 +36,11 @@ pub enum Message {
     },
     /// What is wrong with the text that is being edited: line numbers from 1, and the server's reasons.
     Faults(Vec<(usize, String)>),
+    /// A text to read that was asked for.
+    Page {
+        title: String,
+        lines: Vec<Line>,
+    },
     Notice(String),
 }
 
@@ -58,6 +63,8 @@ pub enum Effect {
         path: String,
         text: String,
     },
+    /// The page of a command in the atlas.
+    Atlas(String),
     OpenLesson(String),
     /// The lesson after the one that is open.
     NextLesson,

@@ -113,6 +113,8 @@ pub enum Overlay {
     Help(List),
     Lessons(List),
     Palette(List),
+    /// All commands, by groups.
+    Atlas(List),
     /// A future, a played solution, a help text.
     Reading {
         title: String,

@@ -113,6 +113,8 @@ pub enum Effect {
     Clear(usize),
     /// The screens changed as a whole (undo, redo, reset): draw them from `Session::screen`.
     Redraw,
+    /// The command atlas: the page of a command or a group; None: the list.
+    Atlas(Option<String>),
     /// Show this picture.
     Show(Picture),
     OpenLesson(Option<String>),

@@ -309,6 +309,25 @@ impl Session {
         self.compared.as_ref()
     }
 
+    /// Commands run at the prompt of an emptied copy of the world: what a terminal shows of them. Nothing of it is kept.
+    pub fn example(&self, commands: &[&str]) -> Vec<Line> {
+        let running = |it: &&snapshot::Instance| it.state == snapshot::State::Running && it.cluster.is_none();
+        let port = self.snapshot().instances.iter().find(running).map(|it| it.port);
+        let (Some(port), Some(mut copy)) = (port, self.backend.fork()) else {
+            return vec![Line::new(Class::Note, "No server runs here that it could be shown on.")];
+        };
+        let mut terminal = Terminal::new(play::LESSON);
+        let mut lines = terminal.open_redis(port, &mut *copy);
+        terminal.submit("FLUSHALL", &mut *copy);
+        for command in commands {
+            lines.push(Line::new(Class::Prompt, terminal.prompt()).and(Class::Echo, command));
+            lines.extend(terminal.submit(command, &mut *copy).lines);
+            copy.advance(Millis(2000));
+            lines.extend(terminal.poll(&mut *copy));
+        }
+        lines
+    }
+
     /// A picture of the lab in sentences.
     pub fn picture_words(&self, picture: Picture) -> Vec<String> {
         let (world, terminals) = (self.snapshot(), self.terminal_names());

@@ -76,6 +76,10 @@ impl Session {
                 self.terminal(name, &mut said, response);
                 false
             }
+            Word::Atlas(name) => {
+                response.effects.push(Effect::Atlas(name));
+                false
+            }
             Word::Show(name) => {
                 match name.as_deref().map(Picture::named) {
                     Some(Some(picture)) => response.effects.push(Effect::Show(picture)),

@@ -10,7 +10,7 @@ use super::model::{LessonRow, Look, Model, Scene};
 use super::theme::Kind;
 use super::{update, view};
 use crate::base::Millis;
-use crate::learn::Desk;
+use crate::learn::{Desk, atlas};
 use crate::tutor::{self, Response};
 use ratatui::crossterm::event;
 use screen::Screen;
@@ -117,6 +117,13 @@ impl Outside<'_> {
             Effect::Check { path, text } => {
                 let faults = self.desk.session().faults(&path, &text);
                 self.tell(model, Message::Faults(faults), screen)?;
+            }
+            Effect::Atlas(name) => {
+                let message = match atlas::page(self.desk, &name) {
+                    Some((title, lines)) => Message::Page { title, lines },
+                    None => Message::Notice(format!("There is no command or group `{name}`; `:atlas` lists all.")),
+                };
+                self.tell(model, message, screen)?;
             }
             Effect::OpenLesson(name) => {
                 let went = self.desk.go_to(&name);

@@ -153,6 +153,16 @@ fn a_cluster_shows_nodes_slots_votes_and_what_each_node_knows() {
 }
 
 #[test]
+fn the_atlas_lists_all_commands_by_groups() {
+    let mut model = model((80, 24));
+    update(&mut model, Message::Key(Key::alt(Code::Char('a'))));
+    let shown = text(&model);
+    // The number of commands grows with the engine; the frame is looked at without it.
+    assert!(shown.contains("Commands of Redis") && shown.contains("string: One value behind one key"), "{shown}");
+    assert!(shown.contains("APPEND"), "{shown}");
+}
+
+#[test]
 fn servers_side_by_side_show_what_differs_and_what_each_lost() {
     picture_frames("servers", &shop(), Picture::Twin);
     let mut model = model_of_two((120, 40));

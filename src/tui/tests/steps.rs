@@ -372,3 +372,15 @@ fn in_a_cluster_the_step_key_stops_the_network_and_then_lets_one_message_through
     model.scene.world.network.frozen = true;
     assert_eq!(press(&mut model, Key::ctrl('g')), typed(":net step"));
 }
+
+#[test]
+fn a_command_of_the_atlas_is_found_by_typing_and_opens_its_page() {
+    let mut model = model((80, 24));
+    press(&mut model, Key::alt(Code::Char('a')));
+    type_in(&mut model, "zincrby");
+    assert_eq!(enter(&mut model), [Effect::Atlas("ZINCRBY".into())]);
+    update(&mut model, Message::Page { title: "ZINCRBY".into(), lines: vec![Line::plain("ZINCRBY key")] });
+    assert!(text(&model).contains("ZINCRBY key"));
+    press(&mut model, Key::of(Code::Esc));
+    assert!(model.overlay.is_none());
+}

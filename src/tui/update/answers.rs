@@ -84,6 +84,10 @@ pub(super) fn told(model: &mut Model, effect: tutor::Effect) -> Vec<Effect> {
         }
         // The screens came with the answer.
         tutor::Effect::Redraw => {}
+        tutor::Effect::Atlas(Some(name)) => return vec![Effect::Atlas(name)],
+        tutor::Effect::Atlas(None) => {
+            model.overlay = Some(Overlay::Atlas(List { wanted: String::new(), selected: 1 }));
+        }
         tutor::Effect::Show(picture) => show_picture(model, picture),
         tutor::Effect::OpenLesson(Some(id)) => return vec![Effect::OpenLesson(id)],
         tutor::Effect::OpenLesson(None) => open_lessons(model),

@@ -59,6 +59,10 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Message::Page { title, lines } => {
+            model.overlay = Some(Overlay::Reading { title, lines, top: 0 });
+            Vec::new()
+        }
         Message::Notice(text) => {
             model.notice = Some(text);
             Vec::new()
@@ -73,7 +77,7 @@ fn is_ascii(model: &Model) -> bool {
 /// Which bindings hold now.
 pub fn place(model: &Model) -> Place {
     match (&model.overlay, model.focus) {
-        (Some(Overlay::Help(_) | Overlay::Lessons(_) | Overlay::Palette(_)), _) => Place::List,
+        (Some(Overlay::Help(_) | Overlay::Lessons(_) | Overlay::Palette(_) | Overlay::Atlas(_)), _) => Place::List,
         (Some(Overlay::Reading { .. } | Overlay::Paste { .. }), _) => Place::Reading,
         (Some(Overlay::Editor(_)), _) => Place::Editor,
         (None, Focus::Terminal) => Place::Input,
@@ -114,6 +118,7 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         // Row 0 is a title.
         Action::Help => model.overlay = Some(Overlay::Help(List { wanted: String::new(), selected: 1 })),
         Action::Lessons => open_lessons(model),
+        Action::Atlas => model.overlay = Some(Overlay::Atlas(List { wanted: String::new(), selected: 1 })),
         Action::Palette => model.overlay = Some(Overlay::Palette(List::default())),
         Action::Word(word) => return say(model, word),
         Action::Watch => watch(model),

@@ -16,6 +16,7 @@ pub fn view(model: &Model, frame: &mut Frame) {
     match &model.overlay {
         Some(Overlay::Help(list)) => listed(model, frame, "Help", list),
         Some(Overlay::Lessons(list)) => listed(model, frame, "Lessons", list),
+        Some(Overlay::Atlas(list)) => listed(model, frame, "Commands of Redis", list),
         Some(Overlay::Palette(list)) => listed(model, frame, "What the lab can do", list),
         Some(Overlay::Reading { title, lines, top }) => reading(model, frame, title, lines, *top),
         Some(Overlay::Paste { text, lines, .. }) => paste(model, frame, text, *lines),
