@@ -339,7 +339,7 @@ fn walk(connection: ConnectionId, scan: &Scan, form: Form, backend: &mut dyn Bac
 /// `... | xargs COMMAND`: the words that the first part prints, behind the command.
 fn xargs(words: &[Bytes], at: usize, terminal: &str, backend: &mut dyn Backend) -> Effect {
     let (before, command) = (&words[..at], &words[at + 2..]);
-    let line_of = |words: &[Bytes]| words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ");
+    let line_of = |words: &[Bytes]| words.iter().map(shell_word).collect::<Vec<_>>().join(" ");
     // What stands before the pipe prints as it does into a pipe: `head` without an end lets everything through.
     let first = run(&format!("{} | head -n 1000000", line_of(before)), terminal, backend);
     if first.lines.iter().any(|line| line.0.iter().any(|span| span.class == Class::Error)) || first.program.is_some() {

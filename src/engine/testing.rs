@@ -73,8 +73,8 @@ impl Lab {
 
     /// The commands in the incremental file of the AOF, one a line.
     pub fn appended(&self) -> Vec<String> {
-        let files = self.disk.files.iter();
-        let Some((_, bytes)) = files.filter(|(name, _)| name.ends_with(".incr.aof")).next_back() else {
+        let mut files = self.disk.files.iter();
+        let Some((_, bytes)) = files.rfind(|(name, _)| name.ends_with(".incr.aof")) else {
             return Vec::new();
         };
         let mut requests = crate::resp::decode::Requests::new();

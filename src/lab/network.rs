@@ -232,7 +232,7 @@ impl Network {
         let loss = self.fault(a, b).loss_percent.min(99);
         let mut again = RETRANSMIT;
         while loss > 0 && self.rng.below(100) < loss as usize && again.0 < GIVES_UP.0 {
-            at = at + again;
+            at += again;
             again = Millis(again.0 * 2);
         }
         if self.delivered.0 == now && self.delivered.1 > AT_ONE_MOMENT {
@@ -379,7 +379,7 @@ fn next_attempt(since: Millis, now: Millis) -> Millis {
     let mut at = since + wait;
     while at < now {
         wait = Millis((wait.0 * 2).min(120_000));
-        at = at + wait;
+        at += wait;
     }
     at
 }

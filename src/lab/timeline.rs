@@ -12,7 +12,7 @@ use super::topology::Topology;
 use super::world::World;
 use crate::base::{Bytes, Millis};
 use crate::port::{ConnectionId, Incoming, NetworkChange, Signal, Spawned};
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// A copy of the world is kept after so many deeds, and so many copies at most.
 const DEEDS_PER_CHECKPOINT: usize = 128;
@@ -31,7 +31,7 @@ struct Step {
 struct Checkpoint {
     /// The journal's length when it was made.
     at: usize,
-    world: Arc<World>,
+    world: Rc<World>,
 }
 
 #[derive(Clone)]
@@ -61,7 +61,7 @@ impl Timeline {
     /// A world without a past: what became of one in a copy. Its journal belongs to no topology.
     pub fn of_world(world: World) -> Timeline {
         Timeline {
-            checkpoints: vec![Checkpoint { at: 0, world: Arc::new(world.clone()) }],
+            checkpoints: vec![Checkpoint { at: 0, world: Rc::new(world.clone()) }],
             world,
             fingerprint: 0,
             entries: Vec::new(),
@@ -219,7 +219,7 @@ impl Timeline {
 
     fn keep_checkpoint(&mut self) {
         self.deeds_since_checkpoint = 0;
-        self.checkpoints.push(Checkpoint { at: self.entries.len(), world: Arc::new(self.world.clone()) });
+        self.checkpoints.push(Checkpoint { at: self.entries.len(), world: Rc::new(self.world.clone()) });
         if self.checkpoints.len() > CHECKPOINTS {
             // Drops the one whose neighbours stand closest together, old gaps counting less: near the present they stay dense.
             let gap = |at: &usize| {

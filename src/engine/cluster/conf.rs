@@ -108,7 +108,7 @@ impl Cluster {
     }
 
     fn load_vars(&mut self, words: &[&str]) -> Option<()> {
-        if words.len() % 2 == 0 {
+        if words.len().is_multiple_of(2) {
             return None;
         }
         for pair in words[1..].chunks_exact(2) {

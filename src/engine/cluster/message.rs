@@ -387,7 +387,7 @@ fn one_gossip(reader: &mut Reader) -> Option<Gossip> {
 fn one_extension(reader: &mut Reader) -> Result<Extension, Fault> {
     let (len, kind) = reader.u32().zip(reader.u16()).ok_or(Fault::Extensions)?;
     let len = len as usize;
-    if len % 8 != 0 {
+    if !len.is_multiple_of(8) {
         return Err(Fault::Padding(len));
     }
     reader.take(2).ok_or(Fault::Extensions)?;

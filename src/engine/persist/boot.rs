@@ -11,13 +11,17 @@ use crate::engine::{Env, Instance};
 /// A started instance with the lines it logged; or the lines after which it exited.
 pub type Boot = Result<(Box<Instance>, Vec<String>), Vec<String>>;
 
+/// The data on the disk cannot be loaded; why, the log has been told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CannotLoad;
+
 impl Instance {
     /// Starts an instance on what is on the disk. Lines begin with the mark of their level: `*` notice, `#` warning.
     pub fn boot(config: Config, env: &mut Env) -> Boot {
         let (mut instance, mut log) = Instance::begin(config, env)?;
         match instance.load(env, &mut log) {
             Ok(()) => Ok((instance, log)),
-            Err(()) => Err(log),
+            Err(CannotLoad) => Err(log),
         }
     }
 
@@ -37,8 +41,8 @@ impl Instance {
     }
 
     /// The second half, between "Server initialized" and "Ready to accept connections": the data. Err: it cannot be loaded.
-    pub fn load(&mut self, env: &mut Env, log: &mut Vec<String>) -> Result<(), ()> {
-        self.load_data(env, log)?;
+    pub fn load(&mut self, env: &mut Env, log: &mut Vec<String>) -> Result<(), CannotLoad> {
+        self.load_data(env, log).map_err(|()| CannotLoad)?;
         self.claim_slots_of_data(env, log);
         Ok(())
     }

@@ -85,7 +85,7 @@ impl Replica {
 
 /// REPLCONF: what a replica tells of itself, and acknowledgements.
 pub fn replconf(call: &mut Call) -> Outcome {
-    if call.args.len() % 2 == 0 {
+    if call.args.len().is_multiple_of(2) {
         return Err(refusal::SYNTAX);
     }
     for index in (1..call.args.len()).step_by(2) {

@@ -15,6 +15,9 @@ use std::rc::Rc;
 /// How a function of the API ends: with results, or by throwing.
 pub type Ended = Result<Vec<Value>, Thrown>;
 
+/// A function that scripts call.
+pub type Native = fn(&Lua, &Running, MultiValue) -> Ended;
+
 #[derive(Debug)]
 pub enum Thrown {
     /// A value as it is.
@@ -80,7 +83,7 @@ pub fn eval_table(lua: &Lua, running: &Rc<Running>) -> mlua::Result<Table> {
 /// `redis` as scripts and functions see it.
 pub fn common_table(lua: &Lua, running: &Rc<Running>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
-    let functions: [(&str, fn(&Lua, &Running, MultiValue) -> Ended); 9] = [
+    let functions: [(&str, Native); 9] = [
         ("call", |lua, running, args| call::from_script(lua, running, args, true)),
         ("pcall", |lua, running, args| call::from_script(lua, running, args, false)),
         ("log", log),

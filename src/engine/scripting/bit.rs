@@ -1,13 +1,13 @@
 //! The library `bit`: operations on the low 32 bits of numbers, as Lua BitOp defines them.
 
-use super::api::{Ended, Thrown, function};
+use super::api::{Ended, Native, Thrown, function};
 use super::args;
 use super::running::Running;
 use mlua::{Lua, MultiValue, Table, Value};
 use std::rc::Rc;
 
 pub fn table(lua: &Lua, running: &Rc<Running>) -> mlua::Result<Table> {
-    let functions: [(&str, fn(&Lua, &Running, MultiValue) -> Ended); 12] = [
+    let functions: [(&str, Native); 12] = [
         ("tobit", |lua, _, args| answer(bits(lua, &args, 1)?)),
         ("bnot", |lua, _, args| answer(!bits(lua, &args, 1)?)),
         ("band", |lua, _, args| fold(lua, &args, |a, b| a & b)),

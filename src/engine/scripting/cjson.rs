@@ -1,6 +1,6 @@
 //! The library `cjson`: JSON, as lua-cjson 2.1.0 writes and reads it.
 
-use super::api::{Ended, Thrown, function};
+use super::api::{Ended, Native, Thrown, function};
 use super::args::{self, placed, type_of};
 use super::convert;
 use super::running::Running;
@@ -43,7 +43,7 @@ const STACK_DEPTH: i32 = 2600;
 
 pub fn table(lua: &Lua, running: &Rc<Running>) -> mlua::Result<Table> {
     lua.set_app_data(Settings::default());
-    let functions: [(&str, fn(&Lua, &Running, MultiValue) -> Ended); 9] = [
+    let functions: [(&str, Native); 9] = [
         ("encode", encode),
         ("decode", decode),
         ("encode_sparse_array", |lua, _, args| {
@@ -127,7 +127,7 @@ fn number(
 
 /// The index of a word among `options`, or of a boolean.
 fn option(args: &MultiValue, options: &[&str]) -> Result<Option<usize>, Thrown> {
-    match args.get(0) {
+    match args.front() {
         None | Some(Value::Nil) => Ok(None),
         Some(Value::Boolean(yes)) => Ok(Some(usize::from(*yes))),
         Some(_) => {

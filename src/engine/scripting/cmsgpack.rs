@@ -94,7 +94,7 @@ fn head(out: &mut Vec<u8>, len: usize, one: Option<u8>, two: u8, four: u8) {
 
 fn integer(out: &mut Vec<u8>, n: i64) {
     match n {
-        0..=127 | -32..0 => out.push(n as u8),
+        -32..=127 => out.push(n as u8),
         128..=0xff => out.extend([0xcc, n as u8]),
         0x100..=0xffff => {
             out.push(0xcd);

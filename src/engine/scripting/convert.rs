@@ -146,7 +146,7 @@ fn simple(value: &Value, protocol: Protocol) -> Reply {
 
 /// A cast as C does it on common processors: what does not fit is the smallest integer.
 pub fn truncated(n: f64) -> i64 {
-    if n >= -9_223_372_036_854_775_808.0 && n < 9_223_372_036_854_775_808.0 { n as i64 } else { i64::MIN }
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&n) { n as i64 } else { i64::MIN }
 }
 
 /// What a table with a field that names its kind is; None: it is an array.

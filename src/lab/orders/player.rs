@@ -9,7 +9,7 @@ use crate::race::{End, Mark, Program, Race, Run, Step, letter};
 use crate::resp::{Reply, render};
 use crate::snapshot::{self, What};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// A program may begin again so often; then it gives up.
 const ROUNDS_MAX: usize = 10;
@@ -48,7 +48,7 @@ struct Turn {
 pub struct Player {
     world: World,
     instance: usize,
-    programs: Arc<Vec<Program>>,
+    programs: Rc<Vec<Program>>,
     clients: Vec<Client>,
     turns: Vec<u8>,
     log: Vec<Turn>,
@@ -56,7 +56,7 @@ pub struct Player {
     based: BTreeSet<u64>,
     /// What programs did by themselves, with the step behind which they did.
     remarks: Vec<(usize, String)>,
-    first: Arc<World>,
+    first: Rc<World>,
 }
 
 /// What an order came to.
@@ -91,10 +91,10 @@ impl Player {
             });
         }
         let mut player = Player {
-            first: Arc::new(world.clone()),
+            first: Rc::new(world.clone()),
             world,
             instance,
-            programs: Arc::new(programs.to_vec()),
+            programs: Rc::new(programs.to_vec()),
             clients,
             turns: Vec::new(),
             log: Vec::new(),

@@ -64,7 +64,7 @@ fn row(model: &Model, room: &Room, largest: usize, columns: usize) -> Line<'stat
         spans.push(Span::styled(letter(*lane).to_string(), theme.lane(*lane)));
         let used: usize = spans.iter().map(Span::width).sum();
         if let Some(terminal) = model.scene.terminals.get(*lane)
-            && used + width(&terminal.name) + 1 <= columns
+            && used + width(&terminal.name) < columns
         {
             spans.push(Span::styled(format!(" {}", clean(&terminal.name)), theme.style(Role::Dim)));
         }

@@ -21,7 +21,7 @@ pub fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
     let wide = columns.saturating_sub(label) / twin.sides.len();
     let table = Table { model, label, wide };
     let each = |of: &dyn Fn(&Side) -> (String, Role)| -> Vec<(String, Style)> {
-        twin.sides.iter().map(|side| of(side)).map(|(text, role)| (text, theme.style(role))).collect()
+        twin.sides.iter().map(of).map(|(text, role)| (text, theme.style(role))).collect()
     };
     let running = |side: &Side| side.state == State::Running;
     let told = |side: &Side, text: String| if running(side) { (text, Role::Text) } else { (String::new(), Role::Dim) };

@@ -181,7 +181,7 @@ fn geoadd(call: &mut Call) -> Outcome {
         first += 1;
     }
     let triples = &call.args[first..];
-    if triples.len() % 3 != 0 || (how.only_new && how.only_existing) || triples.is_empty() {
+    if !triples.len().is_multiple_of(3) || (how.only_new && how.only_existing) || triples.is_empty() {
         return Err(refusal::SYNTAX);
     }
     let places = (first..call.args.len()).step_by(3).map(|at| place(call, at));
