@@ -80,7 +80,10 @@ impl Check for ClientCheck {
                     None => format!("{who} is in no transaction."),
                 },
             ),
-            (self.queued.is_none_or(|want| want.holds(queued as i64)), format!("{who} has {queued} commands queued.")),
+            (
+                self.queued.is_none_or(|want| want.holds(queued as i64)),
+                format!("{who} has {queued} command{} queued.", if queued == 1 { "" } else { "s" }),
+            ),
             (
                 self.watching.as_ref().is_none_or(same),
                 match watched.is_empty() {

@@ -236,16 +236,45 @@ impl SawCheck {
         })
     }
 
+    /// What has still to come behind the last sighting of the first command; None if that was not seen at all.
+    fn missing(&self, all: &[Seen], began: Millis) -> Option<String> {
+        let first = all.iter().rposition(|seen| self.first.matches(seen, began))?;
+        let name = |sighting: &Sighting| {
+            let text = sighting.cmd.as_deref().or(sighting.word.as_deref());
+            text.map_or_else(|| "such a reply".into(), |text| format!("`{}`", text.split('|').next().unwrap_or(text)))
+        };
+        let (mut rest, mut before) = (&all[first + 1..], &self.first);
+        for wanted in &self.then {
+            let Some(index) = rest.iter().position(|seen| wanted.matches(seen, began)) else {
+                let loose = Sighting { reply: None, ..wanted.clone() };
+                let other = rest.iter().rev().find(|seen| wanted.reply.is_some() && loose.matches(seen, began));
+                return Some(match other.filter(|_| wanted.cmd.is_some()) {
+                    Some(seen) => {
+                        let reply = seen.reply.lines().next().unwrap_or("");
+                        format!("{} was answered `{reply}`.", name(wanted))
+                    }
+                    None => format!("{} is still to come, after {}.", name(wanted), name(before)),
+                });
+            };
+            rest = &rest[index + 1..];
+            before = wanted;
+        }
+        None
+    }
+
     /// What of it was seen: nothing, another reply, too few times.
     fn words(&self, all: &[Seen], hits: usize, began: Millis) -> String {
         let what = match (&self.first.cmd, &self.first.word, &self.first.output) {
             (Some(cmd), _, _) => format!("`{}`", cmd.split('|').next().unwrap_or(cmd)),
-            (_, Some(word), _) => format!("`{word}`"),
+            (_, Some(word), _) => format!("`{}`", word.trim_end_matches('*')),
             (_, _, Some(output)) => format!("a line that prints `{}`", output.trim_matches('*')),
             _ => "such a reply".into(),
         };
         if hits > 0 {
             return format!("{what} was seen {}.", times(hits));
+        }
+        if let Some(missing) = self.missing(all, began) {
+            return missing;
         }
         let loose = Sighting { reply: None, after: Millis::ZERO, ..self.first.clone() };
         let other = all.iter().rev().find(|seen| loose.matches(seen, began));
@@ -254,6 +283,9 @@ impl SawCheck {
                 let first = seen.reply.lines().next().unwrap_or("");
                 let cmd = seen.cmd.as_deref().unwrap_or("");
                 format!("`{cmd}` was answered `{first}`.")
+            }
+            Some(_) if self.first.reply.is_some() && self.first.word.is_some() => {
+                format!("{what} was seen, but did not print what is asked for.")
             }
             Some(_) if self.first.after > Millis::ZERO => format!("{what} came too early."),
             _ => match &self.first.terminal {

@@ -214,6 +214,13 @@ const PLANTED: &[Planted] = &[
         "The 2 orders end in 2 different ways.",
         &["ops: echo \"SET stock 1\" > sell.txt"],
     ),
+    planted(
+        "saw",
+        "saw: {cmd: MULTI, then: [{cmd: PING, reply: QUEUED}, {cmd: EXEC}]}",
+        &["MULTI", "PING"],
+        "`EXEC` is still to come, after `PING`.",
+        &["EXEC"],
+    ),
     planted("saw", "saw: {cmd: PING, count: 2}", &["PING"], "`PING` was seen once.", &["PING"]),
     planted(
         "saw",
@@ -222,7 +229,13 @@ const PLANTED: &[Planted] = &[
         "`PING` has not been seen in `ops`.",
         &["ops: redis-cli PING"],
     ),
-    planted("saw", "saw: {cmd: PING, then: [{cmd: TIME}]}", &["TIME", "PING"], "`PING` has not been seen.", &["TIME"]),
+    planted(
+        "saw",
+        "saw: {cmd: PING, then: [{cmd: TIME}]}",
+        &["TIME", "PING"],
+        "`TIME` is still to come, after `PING`.",
+        &["TIME"],
+    ),
     planted("saw", "saw: {cmd: PING, after: 60}", &["PING"], "`PING` came too early.", &[":time +1m", "PING"]),
     planted("saw", "saw: {word: \":undo\"}", &["PING"], "`:undo` has not been seen.", &[":undo"]),
     planted(

@@ -32,9 +32,13 @@ pub fn of(exercise: &Exercise, probe: &dyn Probe, verdicts: &[Verdict], unmet: O
 
 /// What the history tells about a key that is not as it should be.
 fn cause(look: &Look, probe: &dyn Probe) -> Option<String> {
-    let Look::Key { instance, db, name } = look else { return None };
     let events = probe.events();
-    if let Some(text) = aborted_exec(events, name) {
+    let (instance, db, name) = match look {
+        Look::Key { instance, db, name } => (instance, db, name),
+        Look::Terminal(terminal) => return aborted_exec(events, |_, whose| whose == Some(terminal.as_str())),
+        _ => return None,
+    };
+    if let Some(text) = aborted_exec(events, |key, _| key == name) {
         return Some(text);
     }
     let key = quote::word_of(name);
@@ -109,10 +113,12 @@ fn ended(event: &Event, instance: &str) -> Option<(String, String)> {
     Some((how.to_owned(), clock(event.at)))
 }
 
-/// An EXEC that answered nil because of this key, and whose write did it. Only while nothing was written after it.
-fn aborted_exec(events: &[Event], name: &Bytes) -> Option<String> {
-    let (exec, reply, who) = events.iter().rev().find_map(|event| match &event.what {
-        What::Command { args, reply, client, .. } if is(args, "exec") => Some((event, reply, *client)),
+/// The last EXEC, if it answered nil, and whose write did it. `fits`: the watched key that was changed, and the terminal.
+fn aborted_exec(events: &[Event], fits: impl Fn(&Bytes, Option<&str>) -> bool) -> Option<String> {
+    let (exec, reply, who, terminal) = events.iter().rev().find_map(|event| match &event.what {
+        What::Command { args, reply, client, terminal, .. } if is(args, "exec") => {
+            Some((event, reply, *client, terminal.as_deref()))
+        }
         _ => None,
     })?;
     if !matches!(reply, Reply::Nil | Reply::NilArray) {
@@ -123,7 +129,7 @@ fn aborted_exec(events: &[Event], name: &Bytes) -> Option<String> {
             What::WatchBroken { client, key, by, .. } if *client == who => Some((key, *by)),
             _ => None,
         });
-    let (key, by) = broken.filter(|(key, _)| *key == name)?;
+    let (key, by) = broken.filter(|(key, _)| fits(key, terminal))?;
     let key = quote::word_of(key);
     let Some(writer) = by.and_then(|by| command(events, by)) else {
         return Some(format!("EXEC at {} did nothing: the watched `{key}` had expired.", clock(exec.at)));
