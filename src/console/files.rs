@@ -10,6 +10,10 @@ pub(super) type Output = Result<Vec<u8>, String>;
 const SHOWN_MAX: usize = 256 * 1024;
 
 pub(super) fn ls(words: &[Bytes], backend: &dyn Backend) -> Output {
+    let flags = words.iter().filter(|word| word.starts_with(b"-")).flat_map(|word| word[1..].iter());
+    if let Some(odd) = flags.copied().find(|flag| !b"alhtrR1AF-".contains(flag)) {
+        return Err(format!("ls: invalid option -- '{}'", char::from(odd)));
+    }
     let long = words.iter().any(|word| word.starts_with(b"-") && word.contains(&b'l'));
     let dir = words.iter().find(|word| !word.starts_with(b"-")).map_or(String::new(), |word| word.lossy().into_owned());
     let dir = dir.trim_start_matches("./").trim_end_matches('/');
@@ -178,7 +182,9 @@ pub(super) fn sed(words: &[Bytes], backend: &mut dyn Backend) -> Output {
     };
     let [script, path] = words else { return Err(usage()) };
     let mark = script.strip_prefix('s').and_then(|rest| rest.chars().next()).ok_or_else(usage)?;
-    let parts: Vec<&str> = script[1 + mark.len_utf8()..].split(mark).collect();
+    // A mark behind a backslash stands for itself.
+    let hidden = script[1 + mark.len_utf8()..].replace(&format!("\\{mark}"), "\0");
+    let parts: Vec<String> = hidden.split(mark).map(|part| part.replace('\0', &mark.to_string())).collect();
     let [old, new, flags] = parts.as_slice() else { return Err(usage()) };
     let text = backend.read_file(path).map_err(|error| format!("sed: can't read {path}: {error}"))?;
     let text: String = String::from_utf8_lossy(&text)
