@@ -52,8 +52,8 @@ impl Shop {
             cache: Vec::new(),
             session_secs: 1800,
             page_secs: 600,
-            pages: 600,
-            page_bytes: 4000,
+            pages: 200,
+            page_bytes: 12_000,
         };
         for (at, line) in text.lines().enumerate() {
             let mut words = line.split('#').next().unwrap_or("").split_whitespace();

@@ -5,15 +5,13 @@ use crate::base::Millis;
 
 impl Instance {
     /// The earliest moment at which a tick would do anything; a moment that has passed means: at the next tick. None:
-    /// nothing ever happens here without a request. O(keys with an expiry).
-    pub fn next_due(&self) -> Option<Millis> {
+    /// nothing ever happens here without a request. Cheap unless the key that was to expire first has changed.
+    pub fn next_due(&mut self) -> Option<Millis> {
+        let expires = self.active_expire && self.expires_keys();
+        let dbs = if expires { self.dbs.as_mut_slice() } else { &mut [] };
+        // A key is gone once the clock is past its moment.
+        let expiring = dbs.iter_mut().filter_map(|db| Some(db.earliest_expiry()? + Millis(1))).min();
         let blocked = self.clients.values().filter_map(|client| client.blocked.as_ref()?.deadline);
-        let dbs = if self.active_expire && self.expires_keys() { self.dbs.as_slice() } else { &[] };
-        let expiring = dbs.iter().flat_map(|db| {
-            let names = (0..db.volatile_len()).filter_map(|index| db.volatile_at(index));
-            // A key is gone once the clock is past its moment.
-            names.filter_map(|name| db.slot(name)?.expires_at()).map(|at| at + Millis(1))
-        });
         let paused = self.pause.map(|pause| pause.until);
         let paused = paused.into_iter().chain(self.failover_pause);
         let paused = paused.chain(self.migration.as_ref().map(|migration| migration.deadline));

@@ -41,11 +41,22 @@ pub struct Db {
     tracked: Option<u64>,
     /// Which keys a hash slot has: kept in cluster mode only.
     slot_keys: Option<Box<SlotKeys>>,
+    /// The earliest expiry of all keys: `NEVER` if none has one, 0 while unknown, because the key that had it changed.
+    earliest: u64,
 }
+
+const NEVER: u64 = u64::MAX;
 
 impl Db {
     pub fn new(seed: HashSeed) -> Db {
-        Db { slots: Dict::new(seed), volatile: Dict::new(seed), expire_cursor: 0, tracked: None, slot_keys: None }
+        Db {
+            slots: Dict::new(seed),
+            volatile: Dict::new(seed),
+            expire_cursor: 0,
+            tracked: None,
+            slot_keys: None,
+            earliest: NEVER,
+        }
     }
 
     /// As DBSIZE counts: expired keys that nobody has found yet are among them.
@@ -101,7 +112,9 @@ impl Db {
     pub fn replace(&mut self, position: usize, value: Value, keep_ttl: bool) -> Value {
         let (key, slot) = self.slots.nth_mut(position).expect("positions come from `position`");
         if !keep_ttl && slot.expires_at != 0 {
-            slot.expires_at = 0;
+            if std::mem::take(&mut slot.expires_at) == self.earliest {
+                self.earliest = 0;
+            }
             self.volatile.remove(key);
         }
         std::mem::replace(&mut slot.value, value)
@@ -116,6 +129,9 @@ impl Db {
             *sum -= u64::from(std::mem::take(&mut slot.measured));
         }
         if slot.expires_at != 0 {
+            if slot.expires_at == self.earliest {
+                self.earliest = 0;
+            }
             self.volatile.remove(key);
         }
         Some(slot)
@@ -132,13 +148,19 @@ impl Db {
             (true, false) => drop(self.volatile.remove(key)),
             _ => {}
         }
-        slot.expires_at = moment;
+        let before = std::mem::replace(&mut slot.expires_at, moment);
+        if moment != 0 && moment <= self.earliest {
+            self.earliest = moment;
+        } else if before != 0 && before == self.earliest {
+            self.earliest = 0;
+        }
         true
     }
 
     pub fn clear(&mut self) {
         self.slots.clear();
         self.volatile.clear();
+        self.earliest = NEVER;
         self.tracked = self.tracked.map(|_| 0);
         if let Some(index) = &mut self.slot_keys {
             index.clear();
@@ -206,6 +228,15 @@ impl Db {
         keys * 8 + memory::tables(self)
     }
 
+    /// When the first key expires. O(keys with an expiry) only after the one that was first has changed.
+    pub fn earliest_expiry(&mut self) -> Option<Millis> {
+        if self.earliest == 0 {
+            let names = self.volatile.iter().filter_map(|(name, ())| self.slots.get(name));
+            self.earliest = names.map(|slot| slot.expires_at).min().unwrap_or(NEVER);
+        }
+        (self.earliest != NEVER).then_some(Millis(self.earliest))
+    }
+
     /// Keys that have an expiry.
     pub fn volatile_len(&self) -> usize {
         self.volatile.len()
@@ -246,4 +277,28 @@ impl Db {
 /// Allocations come in multiples of 8 bytes.
 fn units(bytes: usize) -> u32 {
     u32::try_from(bytes / 8).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::value::Str;
+
+    #[test]
+    fn the_earliest_expiry_is_that_of_a_fresh_look() {
+        let mut rng = Rng::new(9);
+        let mut db = Db::new(HashSeed(1, 2));
+        for _ in 0..5000 {
+            let key = Bytes::from(format!("key:{}", rng.below(30)));
+            match rng.below(8) {
+                0 => drop(db.remove(&key)),
+                1 => drop(db.set_expiry(&key, None)),
+                2..5 => drop(db.set_expiry(&key, Some(Millis(rng.below(40) as u64)))),
+                5 if rng.below(50) == 0 => db.clear(),
+                n => drop(db.insert(&key, Value::String(Str::new(key.clone())), 0, n == 6)),
+            }
+            let fresh = db.iter().filter_map(|(_, slot)| slot.expires_at()).min();
+            assert_eq!(db.earliest_expiry(), fresh);
+        }
+    }
 }

@@ -58,7 +58,7 @@ impl Process {
     /// Ticks stand on a grid of 100 ms from the start of the process. One at which nothing is due does not happen at
     /// all, so that an idle half hour costs nothing and is the same half hour however it is cut into pieces.
     pub fn next_tick(&mut self, now: Millis) -> Option<Millis> {
-        let instance = self.instance.as_ref()?;
+        let instance = self.instance.as_mut()?;
         let due = (*self.due.get_or_insert_with(|| instance.next_due()))?;
         let after = now + Millis(1);
         let steps = due.max(after).since(self.started_at).0.div_ceil(TICK.0);
