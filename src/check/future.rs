@@ -13,7 +13,7 @@ pub const FUTURE: Kind = Kind {
         needed(
             "do",
             "[ACT]",
-            "sleep: SECONDS · power-cut · kill: INSTANCE · stop: INSTANCE · restart: INSTANCE · run: {INSTANCE or shell or sql: [LINES]}",
+            "sleep: SECONDS · power-cut · kill: INSTANCE · stop: INSTANCE · restart: INSTANCE · start-again (what crashed) · run: {INSTANCE or shell or sql: [LINES]}",
         ),
         needed("expect", "CHECK", "what holds then"),
     ],
@@ -63,8 +63,7 @@ pub enum Actors {
 }
 
 fn acts(node: &Node, reader: &mut Reader) -> Option<Vec<Act>> {
-    const FORM: &str =
-        "power-cut, {sleep: SECONDS}, {kill: NAME}, {stop: NAME}, {restart: NAME} or {run: {NAME: [LINES]}}";
+    const FORM: &str = "power-cut, start-again, {sleep: SECONDS}, {kill: NAME}, {stop: NAME}, {restart: NAME} or {run: {NAME: [LINES]}}";
     let items: Vec<&Node> = match &node.tree {
         Tree::List(items) => items.iter().collect(),
         _ => vec![node],
@@ -73,6 +72,7 @@ fn acts(node: &Node, reader: &mut Reader) -> Option<Vec<Act>> {
     for item in items {
         let act = match &item.tree {
             Tree::Scalar(text) if matches!(text.as_str(), "power-cut" | "power_cut") => Some(Act::PowerCut),
+            Tree::Scalar(text) if text == "start-again" => Some(Act::StartAgain),
             Tree::Map(entries) if entries.len() == 1 => {
                 let (key, value) = &entries[0];
                 match key.scalar().unwrap_or("") {

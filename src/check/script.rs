@@ -52,6 +52,8 @@ pub enum Act {
     Stop(String),
     /// Starts the instance again from its config file; ends it cleanly before, if it runs.
     Restart(String),
+    /// Starts every server that crashed, as it was started before.
+    StartAgain,
     Run(Script),
 }
 

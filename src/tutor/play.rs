@@ -5,7 +5,7 @@ use crate::check::{Act, Script, Shown, Step};
 use crate::console::{Line, Terminal, Word, net};
 use crate::lesson::{Lesson, Opens};
 use crate::port::{Backend, Signal};
-use crate::snapshot::State;
+use crate::snapshot::{State, What};
 
 /// How events name the hidden terminals: what was done by it was not done by the learner.
 pub const LESSON: &str = "lesson";
@@ -156,6 +156,17 @@ pub fn acts(acts: &[Act], lesson: &Lesson, backend: &mut dyn Backend) -> Played 
                     backend.advance(ENDING);
                 }
             }
+            Act::StartAgain => {
+                for line in crashed(backend) {
+                    played.shown.push(shell(line.clone()));
+                    let argv: Vec<String> = line.split(' ').skip(1).map(str::to_owned).collect();
+                    let spawned = backend.spawn(&argv);
+                    if spawned.pid.is_none() {
+                        played.shown.extend(spawned.log.into_iter().map(Shown::Said));
+                    }
+                }
+                backend.advance(ENDING);
+            }
             Act::Run(lines) => {
                 let run = script(lines, lesson, backend);
                 played.printed.extend(run.printed);
@@ -164,6 +175,19 @@ pub fn acts(acts: &[Act], lesson: &Lesson, backend: &mut dyn Backend) -> Played 
         }
     }
     played
+}
+
+/// The command lines of the servers that have crashed.
+fn crashed(backend: &dyn Backend) -> Vec<String> {
+    let (world, events) = (backend.snapshot(), backend.events_since(0));
+    let dead = world.instances.iter().filter(|each| each.state == State::Crashed);
+    let begun = |name: &str| {
+        events.iter().rev().find_map(|event| match &event.what {
+            What::Process { state: State::Running, how, .. } if event.instance == name => Some(how.clone()),
+            _ => None,
+        })
+    };
+    dead.filter_map(|each| begun(&each.name)).collect()
 }
 
 /// `31 minutes`, `2 seconds`, `1 hour`.
