@@ -104,7 +104,8 @@ pub struct Redis {
     process: Child,
     port: u16,
     connections: BTreeMap<String, (TcpStream, Replies)>,
-    dir: tempfile::TempDir,
+    /// None once it was handed on.
+    dir: Option<tempfile::TempDir>,
 }
 
 impl Redis {
@@ -120,11 +121,23 @@ impl Redis {
 
     /// Another redis-server than the one that is installed.
     pub fn start_program(program: &str, dir: tempfile::TempDir, options: &[&str]) -> Option<Redis> {
+        let mut words = vec!["--dir", dir.path().to_str().expect("a plain path")];
+        words.extend(options);
+        let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+        Redis::launch(program, dir, &words)
+    }
+
+    /// With the config file `file` in `dir`, whose relative paths begin there; only the port is another.
+    pub fn start_with(dir: tempfile::TempDir, file: &str) -> Option<Redis> {
+        Redis::launch("redis-server", dir, &[file.to_owned()])
+    }
+
+    fn launch(program: &str, dir: tempfile::TempDir, words: &[String]) -> Option<Redis> {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
         let process = Command::new(program)
-            .args(["--port", &port.to_string(), "--dir"])
-            .arg(dir.path())
-            .args(options)
+            .args(words)
+            .args(["--port", &port.to_string()])
+            .current_dir(dir.path())
             .stdout(Stdio::null())
             .spawn();
         let Ok(process) = process else {
@@ -133,7 +146,7 @@ impl Redis {
             eprintln!("SKIPPED: redis-server is not installed");
             return None;
         };
-        let mut redis = Redis { process, port, connections: BTreeMap::new(), dir };
+        let mut redis = Redis { process, port, connections: BTreeMap::new(), dir: Some(dir) };
         let ready = |redis: &mut Redis| {
             // While it loads its data it answers, but with an error.
             let open = TcpStream::connect(("127.0.0.1", port)).is_ok();
@@ -152,8 +165,19 @@ impl Redis {
     /// What it has on disk.
     pub fn disk(&self) -> MemoryDisk {
         let mut disk = MemoryDisk::default();
-        read_dir(self.dir.path(), "", &mut disk);
+        read_dir(self.dir(), "", &mut disk);
         disk
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.as_ref().expect("it runs in its folder").path()
+    }
+
+    /// kill -9; the folder, as the process has left it.
+    pub fn crash(mut self) -> tempfile::TempDir {
+        self.process.kill().expect("it was running");
+        self.process.wait().expect("it was ours");
+        self.dir.take().expect("it runs in its folder")
     }
 }
 
