@@ -47,6 +47,8 @@ pub struct Migration {
     pub held: Vec<ClientId>,
 }
 
+/// Redis finds out that nobody listens only when it writes.
+const NO_LISTENER: &str = "IOERR error or timeout writing to target instance";
 const NO_CONNECTION: &str = "IOERR error or timeout connecting to the client";
 const NO_ANSWER: &str = "IOERR error or timeout reading to target instance";
 
@@ -98,7 +100,7 @@ impl Instance {
                     let link = self.links.dial(Owner::Migrate, target, out);
                     self.migration.as_mut().expect("looked up above").link = link;
                 } else {
-                    let why = if migration.up { NO_ANSWER } else { NO_CONNECTION };
+                    let why = migration.failure();
                     self.end_migration(Some(why), out);
                 }
             }
@@ -159,7 +161,7 @@ impl Instance {
     /// Ends a migration whose target has been silent for too long.
     pub(super) fn end_late_migration(&mut self, now: Millis, out: &mut Outbox) {
         if let Some(migration) = self.migration.as_ref().filter(|migration| migration.deadline <= now) {
-            let why = if migration.up { NO_ANSWER } else { NO_CONNECTION };
+            let why = migration.failure();
             self.end_migration(Some(why), out);
         }
     }
@@ -173,5 +175,17 @@ impl Instance {
             migration.held.push(id);
         }
         true
+    }
+}
+
+impl Migration {
+    /// What a link that ended, or brings nothing, means by now.
+    fn failure(&self) -> &'static str {
+        let host = self.order.target.host.as_str();
+        match self.up {
+            true => NO_ANSWER,
+            false if host == "localhost" || host.parse::<core::net::IpAddr>().is_ok() => NO_LISTENER,
+            false => NO_CONNECTION,
+        }
     }
 }
