@@ -26,6 +26,7 @@ pub mod link;
 pub mod memory;
 pub mod migrate;
 pub mod notify;
+pub mod output_limit;
 pub mod persist;
 pub mod pubsub;
 pub mod refusal;

@@ -329,6 +329,14 @@ impl Network {
         flying.chain(held)
     }
 
+    /// How many bytes a cut holds back on their way to an end.
+    pub fn held_bytes(&self, number: u64, to: End) -> u64 {
+        let Some(wire) = self.wires.get(&number).filter(|_| self.holding.contains(&number)) else { return 0 };
+        let sizes =
+            wire.held[to as usize].iter().map(|what| if let What::Bytes(bytes) = what { bytes.len() } else { 0 });
+        sizes.sum::<usize>() as u64
+    }
+
     /// The wire that ends in this side of a process.
     pub fn wire_of(&self, process: usize, side: Side) -> Option<(u64, End)> {
         self.ends.get(&(process, side)).copied()

@@ -228,9 +228,25 @@ impl World {
     }
 
     fn send_over(&mut self, at: usize, side: Side, bytes: Vec<u8>) {
-        if let Some((wire, end)) = self.network.wire_of(at, side) {
-            self.network.send(wire, end.other(), What::Bytes(bytes), self.now);
+        let Some((wire, end)) = self.network.wire_of(at, side) else { return };
+        self.network.send(wire, end.other(), What::Bytes(bytes), self.now);
+        if let Side::Client(client) = side
+            && let held = self.network.held_bytes(wire, end.other())
+            && held > 0
+        {
+            self.limit_output(at, client, held);
         }
+    }
+
+    /// Ends a client for which a server holds more than client-output-buffer-limit allows. The soft limit is left out:
+    /// what a cut holds back only grows.
+    fn limit_output(&mut self, at: usize, client: ClientId, pending: u64) {
+        let out = self.with_instance(at, |instance, env, out| {
+            if instance.output_limit(client).is_exceeded(pending, None, env.now) {
+                instance.cut_off(client, out);
+            }
+        });
+        self.absorb(at, None, out);
     }
 
     /// Sends a reply to a client that is another server; false if it is none.

@@ -443,7 +443,11 @@ impl World {
         self.with_instance(at, |instance, env, out| instance.step(env, input, out))
     }
 
-    fn with_instance(&mut self, at: usize, act: impl FnOnce(&mut Instance, &mut Env, &mut Outbox)) -> Outbox {
+    pub(super) fn with_instance(
+        &mut self,
+        at: usize,
+        act: impl FnOnce(&mut Instance, &mut Env, &mut Outbox),
+    ) -> Outbox {
         let mut out = Outbox::new();
         let process = &mut self.processes[at];
         if let Some(instance) = &mut process.instance {

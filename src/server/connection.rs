@@ -1,6 +1,7 @@
 //! One client's socket: bytes in, requests out; replies in, bytes out.
 
 use super::listen::Stream;
+use crate::base::Millis;
 use crate::resp::decode::Requests;
 use std::io::{self, Read, Write};
 
@@ -28,6 +29,8 @@ pub struct Connection {
     pub closing: bool,
     /// The poll has been asked to say when the socket can take more.
     pub waits_to_write: bool,
+    /// Since when more waits to be written than the soft limit allows.
+    pub over_soft_since: Option<Millis>,
 }
 
 /// A buffer that was needed for one large reply is not kept for ever.
@@ -36,7 +39,16 @@ const KEPT_BYTES: usize = 64 * 1024;
 impl Connection {
     pub fn new(stream: Stream, node: usize) -> Connection {
         let requests = Requests::new();
-        Connection { stream, node, requests, out: Vec::new(), written: 0, closing: false, waits_to_write: false }
+        Connection {
+            stream,
+            node,
+            requests,
+            out: Vec::new(),
+            written: 0,
+            closing: false,
+            waits_to_write: false,
+            over_soft_since: None,
+        }
     }
 
     /// Reads once, at most `scratch.len()` bytes, into the requests.

@@ -101,7 +101,7 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
         server.follow_ports()?;
         server.tell_news(now, log);
         server.flush_links(now, log);
-        server.flush_all();
+        server.flush_all(log);
         turn.end(server.commands());
     }
     Ok(())
@@ -404,15 +404,16 @@ impl Server {
     }
 
     fn end(&mut self, index: usize) {
-        self.flush_all();
+        self.flush_all(&mut |_, _| {});
         self.nodes[index] = None;
         self.connections.retain(|_, connection| connection.node != index);
         self.links.forget(index);
     }
 
     /// Writes what is to be written, and drops connections that are done or broken.
-    fn flush_all(&mut self) {
+    fn flush_all(&mut self, log: &mut Log) {
         let mut gone = Vec::new();
+        let mut late = Vec::new();
         for token in std::mem::take(&mut self.dirty) {
             let Some(connection) = self.connections.get_mut(&token) else { continue };
             let alive = connection.flush().is_ok();
@@ -420,6 +421,9 @@ impl Server {
             if !alive || (connection.closing && !waits) {
                 gone.push(token);
                 continue;
+            }
+            if waits {
+                late.push(token);
             }
             if waits != connection.waits_to_write {
                 connection.waits_to_write = waits;
@@ -430,9 +434,33 @@ impl Server {
             }
         }
         let now = wall_clock();
-        for token in gone {
-            self.hang_up(token, now, &mut |_, _| {});
+        late.retain(|token| self.is_over_limit(*token, now));
+        for token in late {
+            let (index, id) = (self.connections[&token].node, self.id_of(token));
+            let Some(node) = &mut self.nodes[index] else { continue };
+            let mut out = Outbox::new();
+            node.instance.cut_off(id, &mut out);
+            for output in out {
+                if let Output::Log(line) = output {
+                    log(index, &line);
+                }
+            }
+            gone.push(token);
         }
+        for token in gone {
+            self.hang_up(token, now, log);
+        }
+    }
+
+    /// Whether more waits to be written to a client than client-output-buffer-limit allows.
+    fn is_over_limit(&mut self, token: usize, now: Millis) -> bool {
+        let id = self.id_of(token);
+        let Some(connection) = self.connections.get_mut(&token) else { return false };
+        let Some(node) = &self.nodes[connection.node] else { return false };
+        let limit = node.instance.output_limit(id);
+        let pending = connection.pending() as u64;
+        connection.over_soft_since = limit.is_soft(pending).then(|| connection.over_soft_since.unwrap_or(now));
+        limit.is_exceeded(pending, connection.over_soft_since, now)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The engine against Redis.
 //!
 //! `commands`: what COMMAND says of each. `recordings`: transcripts made from a real redis-server, replayed offline on every
-//! run. `differential`: random valid and broken commands, drawn from the command table, on both servers at once. `lessons`:
+//! run. `differential`: random valid and broken commands, drawn from the command table, on both servers at once. `replication`: streams between both
+//! kinds of servers. `lessons`:
 //! the solutions of all lessons, typed at redis-server processes (`machine`) too. `pair`: a cache and a session store
 //! lose their power, in the lab and as real processes. What needs redis-server is skipped,
 //! visibly, where it is not installed; `REDLAB_REQUIRE_ORACLE=1` makes that an error.
@@ -14,5 +15,6 @@ mod machine;
 mod pair;
 mod persist;
 mod recordings;
+mod replication;
 mod servers;
 mod startup;

@@ -114,6 +114,10 @@ impl Redis {
         Redis::start_in(tempfile::tempdir().expect("a temporary folder"), &["--save", ""])
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// On the files in `dir`, which is removed in the end.
     pub fn start_in(dir: tempfile::TempDir, options: &[&str]) -> Option<Redis> {
         Redis::start_program("redis-server", dir, options)

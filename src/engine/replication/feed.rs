@@ -50,13 +50,22 @@ impl Instance {
         if let Some(backlog) = &mut self.replication.backlog {
             backlog.push(bytes);
         }
+        let mut late = Vec::new();
         for id in &self.replication.replicas {
             let client = self.clients.get_mut(id);
             let Some(replica) = client.and_then(|client| client.replica.as_deref_mut()) else { continue };
             match replica.state {
                 State::Online if !replica.starts_on_ack => out.push(Output::Raw(*id, bytes.to_vec())),
-                State::Online | State::WaitBgsaveEnd if !replica.rdb_only => replica.buffered.extend_from_slice(bytes),
+                State::Online | State::WaitBgsaveEnd if !replica.rdb_only => {
+                    replica.buffered.extend_from_slice(bytes);
+                    late.push((*id, replica.buffered.len() as u64));
+                }
                 _ => {}
+            }
+        }
+        for (id, pending) in late {
+            if self.output_limit(id).is_exceeded(pending, None, self.now) {
+                self.cut_off(id, out);
             }
         }
     }

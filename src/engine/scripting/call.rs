@@ -93,12 +93,6 @@ fn check(call: &mut Call, entry: &'static Entry, args: &[Bytes]) -> Result<(), s
         return Err("ERR Write commands are not allowed from read-only scripts.".into());
     }
     if command.flags.has(command::WRITE)
-        && !call.me().is_primary()
-        && let Some(refusal) = call.server.write_refusal()
-    {
-        return Err(refusal.0);
-    }
-    if command.flags.has(command::WRITE)
         && !wrote
         && let Some(refusal) = call.server.write_refusal().or_else(|| call.server.misconf())
     {

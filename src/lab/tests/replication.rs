@@ -480,6 +480,23 @@ fn a_password_is_needed_and_given() {
     assert_eq!(lab.info("b", "master_link_status"), "up");
 }
 
+#[test]
+fn a_replica_that_takes_nothing_is_cut_off_before_memory_is_full() {
+    let mut lab = Lab::new(1, &["client-output-buffer-limit replica 64kb 0 0\nrepl-backlog-size 16kb\n", FOLLOWS_A]);
+    lab.execute("", ".sleep 1000");
+    lab.execute("", ".cut a b");
+    for n in 0..12 {
+        lab.ask("a", &format!("SET big:{n} {}", "x".repeat(8000)));
+        lab.execute("", ".sleep 10");
+    }
+    assert_eq!(lab.info("a", "connected_slaves"), "0");
+    assert!(lab.log("a").iter().any(|line| line.ends_with("for overcoming of output buffer limits.")));
+    lab.execute("", ".heal");
+    lab.execute("", ".sleep 90000");
+    assert_eq!(lab.ask("b", "DBSIZE"), "(integer) 12");
+    assert!(lab.ask("a", "INFO stats").contains("sync_full:2"));
+}
+
 // -- any cuts ----------------------------------------------------------------------------------------------------------
 
 /// All keys of all databases with their values, as text.
