@@ -337,6 +337,13 @@ impl Network {
         sizes.sum::<usize>() as u64
     }
 
+    /// Drops what a cut holds back on its way to an end: it had not left the sender's memory.
+    pub fn forget_held(&mut self, number: u64, to: End) {
+        if let Some(wire) = self.wires.get_mut(&number) {
+            wire.held[to as usize].clear();
+        }
+    }
+
     /// The wire that ends in this side of a process.
     pub fn wire_of(&self, process: usize, side: Side) -> Option<(u64, End)> {
         self.ends.get(&(process, side)).copied()

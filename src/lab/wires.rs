@@ -234,19 +234,19 @@ impl World {
             && let held = self.network.held_bytes(wire, end.other())
             && held > 0
         {
-            self.limit_output(at, client, held);
+            self.limit_output(at, client, held, (wire, end.other()));
         }
     }
 
     /// Ends a client for which a server holds more than client-output-buffer-limit allows. The soft limit is left out:
     /// what a cut holds back only grows.
-    fn limit_output(&mut self, at: usize, client: ClientId, pending: u64) {
-        let out = self.with_instance(at, |instance, env, out| {
-            if instance.output_limit(client).is_exceeded(pending, None, env.now) {
-                instance.cut_off(client, out);
-            }
-        });
-        self.absorb(at, None, out);
+    fn limit_output(&mut self, at: usize, client: ClientId, pending: u64, (wire, to): (u64, End)) {
+        let instance = self.processes[at].instance.as_ref();
+        if instance.is_some_and(|it| it.output_limit(client).is_exceeded(pending, None, self.now)) {
+            self.network.forget_held(wire, to);
+            let out = self.with_instance(at, |instance, _, out| instance.cut_off(client, out));
+            self.absorb(at, None, out);
+        }
     }
 
     /// Sends a reply to a client that is another server; false if it is none.
