@@ -20,7 +20,7 @@ pub fn page(desk: &Desk, name: &str) -> Option<(String, Vec<Line>)> {
 }
 
 fn of_command(desk: &Desk, page: &Page) -> Vec<Line> {
-    let fact = |name: &str, text: &str| Line::new(Class::Dim, format!("{name:<12}")).and(Class::Plain, text);
+    let fact = |name: &str, text: &str| Line::new(Class::Title, format!("{name:<12}")).and(Class::Plain, text);
     let mut lines = vec![
         Line::new(Class::Key, page.name).and(Class::Plain, format!(" {}", page.syntax)),
         Line::new(Class::Note, page.summary),

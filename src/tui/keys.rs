@@ -475,4 +475,20 @@ mod tests {
                 .all(|key| !matches!(key, Key { code: Code::Char(_), ctrl: false, alt: false }))
         );
     }
+
+    /// `REDLAB_README=1 cargo test --lib readme` writes the table anew.
+    #[test]
+    fn the_readme_shows_this_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = text.split_once("<!-- keys:").expect("the README has a place for the keys");
+        let (mark, rest) = rest.split_once("-->\n").expect("the mark ends");
+        let (table, after) = rest.split_once("<!-- /keys -->").expect("the place ends");
+        if std::env::var_os("REDLAB_README").is_some() {
+            let text = format!("{before}<!-- keys:{mark}-->\n\n{}\n<!-- /keys -->{after}", markdown());
+            std::fs::write(path, text).unwrap();
+            return;
+        }
+        assert_eq!(table.trim(), markdown().trim(), "REDLAB_README=1 cargo test --lib readme");
+    }
 }
