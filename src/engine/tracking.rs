@@ -103,10 +103,13 @@ impl Instance {
 
     /// Keeps the table of readers below tracking-table-max-keys, by invalidating some keys.
     pub(in crate::engine) fn limit_trackers(&mut self, max_keys: usize) {
+        // Nobody has changed the key: those with NOLOOP hear of it too, also if it was their command that needed the room.
+        let current = self.current.take();
         while max_keys > 0 && self.trackers.readers.len() > max_keys {
             let key = self.trackers.readers.keys().next().expect("not empty").clone();
             self.invalidate_readers(&key);
         }
+        self.current = current;
     }
 
     /// Sends what has come together.
