@@ -26,6 +26,8 @@ impl Instance {
             return;
         }
         self.carry_out(env, id, &args, out);
+        env.now += std::mem::take(&mut self.slept);
+        self.now = env.now;
         self.after_step(env, out);
     }
 
@@ -644,6 +646,9 @@ impl Instance {
         }
         if self.active_expire && self.expires_keys() {
             self.expire_cycle(env.now, out);
+        }
+        if self.trackers.clients > 0 && !self.cron_paused {
+            self.limit_trackers(self.config.int("tracking-table-max-keys") as usize);
         }
         self.flush_invalidations(out);
         self.cluster_turn(env, out, |turn| turn.cron());

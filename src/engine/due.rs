@@ -12,6 +12,7 @@ impl Instance {
         // A key is gone once the clock is past its moment.
         let expiring = dbs.iter_mut().filter_map(|db| Some(db.earliest_expiry()? + Millis(1))).min();
         let blocked = self.clients.values().filter_map(|client| client.blocked.as_ref()?.deadline);
+        let untracked = self.trackers.clients > 0 && !self.cron_paused && self.has_too_many_tracked();
         let paused = self.pause.map(|pause| pause.until);
         let paused = paused.into_iter().chain(self.failover_pause);
         let paused = paused.chain(self.migration.as_ref().map(|migration| migration.deadline));
@@ -20,6 +21,7 @@ impl Instance {
             .chain(expiring)
             .chain(paused)
             .chain(cluster)
+            .chain(untracked.then_some(self.now))
             .chain(self.next_persistence())
             .chain(self.next_replication())
             .min()

@@ -183,6 +183,10 @@ pub struct Instance {
     pub pause: Option<Pause>,
     /// DEBUG SET-ACTIVE-EXPIRE 0 switches the sampling passes off.
     pub active_expire: bool,
+    /// DEBUG PAUSE-CRON.
+    pub cron_paused: bool,
+    /// How long DEBUG SLEEP really slept in this step: what follows in it is that much later.
+    pub slept: Millis,
     pub hooks: hooks::Hooks,
     /// Within a pipeline, when its last command ended by the stopwatch: the next one begins there.
     lap_us: Option<u64>,
@@ -236,6 +240,8 @@ impl Instance {
             current: None,
             pause: None,
             active_expire: true,
+            cron_paused: false,
+            slept: Millis::ZERO,
             hooks: hooks::Hooks::default(),
             lap_us: None,
             pipelined: false,

@@ -49,6 +49,8 @@ pub struct Stats {
     pub keyspace_misses: u64,
     pub expired_keys: u64,
     pub evicted_keys: u64,
+    /// Values that UNLINK left to a thread of its own to free, in Redis.
+    pub lazyfreed_objects: u64,
     pub error_replies: u64,
     pub rejected_connections: u64,
     pub peak_memory: u64,

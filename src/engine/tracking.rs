@@ -112,6 +112,12 @@ impl Instance {
         self.current = current;
     }
 
+    /// Whether more keys are remembered than tracking-table-max-keys allows.
+    pub(super) fn has_too_many_tracked(&self) -> bool {
+        let max_keys = self.config.int("tracking-table-max-keys") as usize;
+        max_keys > 0 && self.trackers.readers.len() > max_keys
+    }
+
     /// Sends what has come together.
     pub(super) fn flush_invalidations(&mut self, out: &mut Outbox) {
         if self.trackers.clients == 0 {

@@ -55,10 +55,14 @@ fn debug(call: &mut Call) -> Outcome {
             Ok(Reply::OK)
         }
         (b"HTSTATS-KEY", 1 | 2) | (b"HTSTATS", 1 | 2) => Ok(Reply::Verbatim("txt", Bytes::from("[Dictionary HT]\n"))),
+        (b"PAUSE-CRON", 1) => {
+            call.server.cron_paused = call.int(2)? != 0;
+            Ok(Reply::OK)
+        }
         (b"LISTPACK", 1) => Ok(Reply::status("Listpack structure printed on stdout")),
         // Switches of parts that this server does not have: accepted, as their effect cannot be seen.
         (b"JMAP" | b"STRUCTSIZE", 0)
-        | (b"QUICKLIST-PACKED-THRESHOLD" | b"PAUSE-CRON", 1)
+        | (b"QUICKLIST-PACKED-THRESHOLD", 1)
         | (b"CONFIG-REWRITE-FORCE-ALL" | b"MALLCTL", 0)
         | (b"REPLYBUFFER", 2)
         | (b"CLIENT-EVICTION" | b"DICT-RESIZING" | b"CLIENT-ENFORCE-REPLY-LIST", 0 | 1) => Ok(Reply::OK),
@@ -71,7 +75,10 @@ fn sleep(call: &mut Call) -> Outcome {
     let seconds = crate::base::float::parse(&call.args[2]).ok_or(refusal::NOT_FLOAT)?;
     let micros = (seconds.max(0.0) * 1e6) as u64;
     match call.server.hooks.sleep {
-        Some(sleep) => sleep(micros),
+        Some(sleep) => {
+            sleep(micros);
+            call.server.slept += crate::base::Millis(micros / 1000);
+        }
         // Virtual time cannot pass within a step: the log only says that it took so long.
         None => call.pretended_us = micros,
     }

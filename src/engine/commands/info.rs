@@ -246,7 +246,7 @@ fn memory(call: &mut Call, text: &mut String) {
             ("mem_allocator", &"libc"),
             ("active_defrag_running", &0),
             ("lazyfree_pending_objects", &0),
-            ("lazyfreed_objects", &0),
+            ("lazyfreed_objects", &server.stats.lazyfreed_objects),
         ],
     );
 }

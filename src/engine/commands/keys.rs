@@ -139,9 +139,13 @@ pub const COMMANDS: &[Command] = &[
 ];
 
 fn del(call: &mut Call) -> Outcome {
+    // Redis frees what has more parts than this in the background (LAZYFREE_THRESHOLD).
+    const LAZY_FROM: usize = 64;
+    let lazy = call.command.name == "UNLINK" || call.server.config.flag("lazyfree-lazy-user-del");
     let mut deleted = 0;
     for key in &call.args[1..] {
-        if call.remove(key).is_some() {
+        if let Some(value) = call.remove(key) {
+            call.server.stats.lazyfreed_objects += u64::from(lazy && value.parts() > LAZY_FROM);
             call.changed(Class::Generic, "del", key);
             deleted += 1;
         }

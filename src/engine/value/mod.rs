@@ -69,6 +69,22 @@ impl Value {
     }
 }
 
+impl Value {
+    /// How many allocations it consists of, as Redis counts the effort to free it: 1 where it lies in one piece.
+    pub fn parts(&self) -> usize {
+        match self {
+            Value::List(list) => list.nodes().0,
+            Value::Stream(stream) => {
+                let groups = stream.groups();
+                let pending = groups.values().next().map_or(0, |group| group.pending().len());
+                stream.rax_nodes() + groups.len() * (1 + pending)
+            }
+            value if ["hashtable", "skiplist"].contains(&value.encoding()) => value.len(),
+            _ => 1,
+        }
+    }
+}
+
 /// One type of value: lets `Call::read::<Hash>(key)` answer WRONGTYPE in one place.
 pub trait Kind: Sized {
     fn of(value: &Value) -> Option<&Self>;
