@@ -884,7 +884,7 @@ fn each_fact_of_a_cluster_says_what_it_saw() {
             "    goals: [{{say: g, cluster: {goal}}}, {{say: h, key: {{on: n1, name: never, equals: never}}}}]\n    hints: [a, b]\n    wrong: [{{when: {{saw: {{on: n1, cmd: NEVER}}}}, try: {{shop: [PING]}}, say: no}}]\n    solutions: [{{shop: [PING]}}]\n"
         );
         let mut files = course_of("");
-        files[2].1 = format!("{NODES}{goals}").into();
+        files[2].1 = format!("{NODES}{goals}");
         let course = Course::parse(&files).unwrap_or_else(|faults| panic!("{goal}: {faults:?}"));
         let mut session = crate::tutor::Session::open(course.lessons().next().unwrap(), &embedded, None);
         type_all(&mut session, wrong);

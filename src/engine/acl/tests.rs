@@ -148,9 +148,9 @@ fn ask(instance: &mut Instance, disk: &mut MemoryDisk, words: &[&str]) -> Reply 
         instance.step(&mut env, Input::Connect(ClientId(1)), &mut out);
     }
     instance.step(&mut env, Input::Request(ClientId(1), words.iter().map(|it| Bytes::from(*it)).collect()), &mut out);
-    let replies =
+    let mut replies =
         out.into_iter().filter_map(|said| if let Output::Reply(_, reply) = said { Some(reply) } else { None });
-    replies.last().expect("nothing here waits")
+    replies.next_back().expect("nothing here waits")
 }
 
 #[test]
