@@ -233,7 +233,11 @@ impl Instance {
                 command.full_name()
             )));
         }
-        self.admit_by_role(id, flags)
+        // EXEC goes on without the primary only if everything in it does.
+        let queue = self.clients[&id].transaction.as_ref().map(|it| it.queue.as_slice()).unwrap_or_default();
+        let needs_primary = queue.iter().any(|(queued, _)| !queued.flags.has(command::STALE));
+        let fresh = if command.name == "EXEC" && needs_primary { Flags(flags.0 & !command::STALE.0) } else { flags };
+        self.admit_by_role(id, fresh)
     }
 
     /// As which command this one is to be judged: scripts say themselves what they may do.

@@ -79,7 +79,8 @@ pub fn stats() -> LoopStats {
             let cycles = last.cycles - first.cycles;
             stats.cycles_per_sec = cycles * 1000 / ms;
             stats.us_per_cycle = (last.us - first.us) / cycles.max(1);
-            stats.commands_per_sec = (more - commands) * 1000 / ms;
+            // CONFIG RESETSTAT sets the count back.
+            stats.commands_per_sec = more.saturating_sub(*commands) * 1000 / ms;
         }
         stats
     })
