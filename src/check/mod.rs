@@ -24,6 +24,7 @@ pub mod persist;
 pub mod race;
 pub mod replication;
 pub mod saw;
+pub mod slot;
 pub mod sql;
 
 pub use script::{Act, Entered, Script, Shown, Step};

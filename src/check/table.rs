@@ -2,8 +2,8 @@
 
 use super::form::{Field, Node, Reader, Tree, spelled_like};
 use super::{
-    Assertion, acl, answer, client, cluster, config, db, fate, future, instance, key, logic, persist, race,
-    replication, saw, sql,
+    Assertion, acl, answer, client, cluster, config, db, fate, future, instance, key, logic, persist, race, replication,
+    saw, slot, sql,
 };
 
 /// One kind of assertion.
@@ -33,6 +33,7 @@ pub const KINDS: &[Kind] = &[
     instance::INSTANCE,
     replication::REPLICATION,
     cluster::CLUSTER,
+    slot::SLOT,
     acl::ACL,
     fate::LOST,
     fate::EXPIRED,

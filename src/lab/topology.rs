@@ -31,6 +31,8 @@ pub struct Topology {
     /// How long a packet takes from one server to another. With zero all that follows from a command has happened when the
     /// command is answered, unless something has to be waited for.
     pub latency: Millis,
+    /// The servers have been running for this long at the first moment.
+    pub settled: Millis,
 }
 
 /// A redis-server of the lesson.
@@ -77,6 +79,7 @@ impl Default for Topology {
             disk_capacity_bytes: None,
             torn_tails: false,
             latency: Millis::ZERO,
+            settled: Millis::ZERO,
         }
     }
 }

@@ -87,10 +87,11 @@ fn listens_at(process: &Process, address: &str) -> bool {
 impl World {
     /// The first moment of `topology`: files on the platter, servers running, their setup carried out.
     pub fn new(topology: &Topology, database: Option<Box<dyn Database>>) -> World {
+        let began = topology.clock - topology.settled;
         let mut world = World {
-            now: topology.clock,
+            now: began,
             rng: Rng::new(topology.seed),
-            disk: Disk::new(topology.clock),
+            disk: Disk::new(began),
             home: disk::resolve("", &topology.home),
             torn_tails: topology.torn_tails,
             processes: Vec::new(),
@@ -111,6 +112,7 @@ impl World {
         for server in &topology.instances {
             world.set_up(server);
         }
+        world.advance(topology.settled);
         world.disk.write_through = false;
         world.disk.capacity_bytes = topology.disk_capacity_bytes;
         world

@@ -58,6 +58,8 @@ pub struct World {
     pub clock: Millis,
     pub seed: u64,
     pub instances: Vec<Instance>,
+    /// The first instances are its nodes.
+    pub cluster: Option<Cluster>,
     pub terminals: Vec<Terminal>,
     /// Path and contents.
     pub files: Vec<(String, String)>,
@@ -77,6 +79,14 @@ pub struct Instance {
     pub conf: String,
     /// False: the file is there, but nobody started a server with it.
     pub started: bool,
+}
+
+/// A cluster that is formed before the lesson begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    pub nodes: usize,
+    /// The first of the nodes; the others follow them in turn.
+    pub primaries: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]

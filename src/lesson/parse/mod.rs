@@ -29,12 +29,13 @@ pub(crate) const MODULE: &[Field] = &[
 pub fn reference() -> String {
     use std::fmt::Write;
     let mut out = String::from(INTRODUCTION);
-    let parts: [(&str, &[Field]); 11] = [
+    let parts: [(&str, &[Field]); 12] = [
         ("course.yaml", COURSE),
         ("  modules", MODULE),
         ("lab.yaml", read::LESSON),
         ("  world", read::WORLD),
         ("    instances: NAME", read::INSTANCE),
+        ("    cluster", read::CLUSTER),
         ("    sql", read::SQL),
         ("  exercises", read::EXERCISE),
         ("    predict", read::QUESTION),

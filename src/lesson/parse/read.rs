@@ -5,7 +5,7 @@ use crate::check::form::{Field, Fields, Node, Reader, Tree, field, needed};
 use crate::check::future::{Actors, script};
 use crate::check::{Script, table};
 use crate::lesson::{
-    Choice, Cron, Exercise, Goal, Instance, Opens, Question, Sql, Terminal, Truth, When, World, Wrong, prose,
+    Choice, Cluster, Cron, Exercise, Goal, Instance, Opens, Question, Sql, Terminal, Truth, When, World, Wrong, prose,
 };
 
 pub const LESSON: &[Field] = &[
@@ -19,7 +19,12 @@ pub const LESSON: &[Field] = &[
 pub const WORLD: &[Field] = &[
     field("clock", "\"YYYY-MM-DDTHH:MM:SSZ\"", "what the lab's clock shows (2030-01-01T09:00:00Z)"),
     field("seed", "N", "decides every draw of chance (1)"),
-    needed("instances", "{NAME: INSTANCE}", "redis-servers"),
+    field("instances", "{NAME: INSTANCE}", "redis-servers; needed, unless there is a `cluster`"),
+    field(
+        "cluster",
+        "CLUSTER",
+        "nodes of a cluster that is formed and up, called n1, n2 and so on; instances come after them",
+    ),
     needed("terminals", "{NAME: INSTANCE | shell | sql}", "where each terminal stands at first"),
     field("files", "{PATH: TEXT}", "further files"),
     field("sql", "SQL", "an SQL database"),
@@ -32,6 +37,13 @@ pub const INSTANCE: &[Field] = &[
     field("conf", "TEXT", "its config file as a text, instead of `config`"),
     field("file", "PATH", "the name of that file (NAME.conf)"),
     field("started", "true | false", "whether it runs at the start (true)"),
+];
+
+pub const CLUSTER: &[Field] = &[
+    needed("primaries", "N", "so many share the slots evenly: the first nodes"),
+    field("replicas", "N", "so many follow each primary (0): the nodes after the primaries, in turn"),
+    field("port", "N", "where the first node listens, the others behind it (7001)"),
+    field("config", "{PARAMETER: VALUE}", "further lines of every node's config file"),
 ];
 
 pub const SQL: &[Field] = &[
@@ -138,6 +150,11 @@ fn world(node: &Node, reader: &mut Reader) -> Option<World> {
     };
     let seed = fields.get("seed").map_or(Some(1), |node| reader.number(node, "a whole number")).unwrap_or(1);
     let mut instances: Vec<Instance> = Vec::new();
+    let formed = fields.get("cluster").and_then(|node| cluster(node, &mut instances, reader));
+    reader.names.instances.extend(instances.iter().map(|each| each.name.clone()));
+    if !fields.has("instances") && !fields.has("cluster") {
+        reader.complain(node.at, "`world` needs `instances` or a `cluster`", "");
+    }
     if let Some(node) = fields.get("instances") {
         for (key, value) in reader.entries(node) {
             let name = key.scalar().unwrap_or("").to_owned();
@@ -170,13 +187,42 @@ fn world(node: &Node, reader: &mut Reader) -> Option<World> {
             terminals.extend(opens.map(|opens| Terminal { name, opens }));
         }
         if terminals.is_empty() {
-            reader.complain(node.at, "a lesson needs at least one terminal", WORLD[3].form);
+            reader.complain(node.at, "a lesson needs at least one terminal", "{NAME: INSTANCE | shell | sql}");
         }
     }
     let files = fields.get("files").map(|node| reader.pairs(node)).unwrap_or_default();
     let sql = fields.get("sql").and_then(|node| sql(node, reader));
     let setup = fields.get("setup").and_then(|node| script(node, reader, Actors::Machine)).unwrap_or_default();
-    Some(World { clock, seed, instances, terminals, files, sql, setup })
+    Some(World { clock, seed, instances, cluster: formed, terminals, files, sql, setup })
+}
+
+/// Adds the nodes to `instances`.
+fn cluster(node: &Node, instances: &mut Vec<Instance>, reader: &mut Reader) -> Option<Cluster> {
+    let fields = reader.fields(node, "a cluster", CLUSTER)?;
+    let primaries: usize = reader.number(fields.get("primaries")?, "a whole number")?;
+    let replicas = fields.get("replicas").map_or(Some(0), |node| reader.number(node, "a whole number"))?;
+    let first: u16 = fields.get("port").map_or(Some(7001), |node| reader.number(node, "a port, 1 to 55535"))?;
+    let nodes = primaries.saturating_mul(1 + replicas);
+    if !(1..=1000).contains(&nodes) || first as usize + nodes > 55_535 {
+        reader.complain(node.at, "a cluster has 1 to 1000 nodes, and ports below 55536 for them", "");
+        return None;
+    }
+    let more = fields.get("config").map(|node| reader.pairs(node)).unwrap_or_default();
+    for index in 0..nodes {
+        let (name, port) = (format!("n{}", index + 1), first + index as u16);
+        let mut conf = format!("port {port}\ncluster-enabled yes\ndir {name}\n");
+        if !more.iter().any(|(name, _)| name == "save") {
+            conf.push_str("save \"\"\n");
+        }
+        more.iter().for_each(|(name, value)| conf.push_str(&setting(name, value)));
+        instances.push(Instance { file: format!("{name}.conf"), name, port, conf, started: true });
+    }
+    Some(Cluster { nodes, primaries })
+}
+
+/// A line of a config file.
+fn setting(name: &str, value: &str) -> String {
+    format!("{name} {}\n", if value.is_empty() { "\"\"" } else { value })
 }
 
 fn instance(name: String, node: &Node, reader: &mut Reader) -> Option<Instance> {
@@ -193,8 +239,7 @@ fn instance(name: String, node: &Node, reader: &mut Reader) -> Option<Instance> 
         (None, config) => {
             let mut conf = format!("port {port}\n");
             for (name, value) in config.map(|node| reader.pairs(node)).unwrap_or_default() {
-                let value = if value.is_empty() { "\"\"" } else { &value };
-                conf.push_str(&format!("{name} {value}\n"));
+                conf.push_str(&setting(&name, &value));
             }
             conf
         }
