@@ -8,7 +8,7 @@ use crate::lesson;
 use crate::port::Backend;
 
 /// Until then the nodes of a cluster have found each other, replicas have loaded their primaries' data, and all take writes.
-const SETTLED: Millis = Millis(4_000);
+const SETTLED: Millis = Millis(10_000);
 
 /// A fresh embedded machine for a lesson. What the lesson types before it begins is left to the tutor.
 pub fn embedded(world: &lesson::World) -> Box<dyn Backend> {
