@@ -2,8 +2,8 @@
 
 use super::form::{Field, Node, Reader, Tree, spelled_like};
 use super::{
-    Assertion, acl, answer, client, cluster, config, db, fate, future, instance, key, logic, persist, race, replication,
-    saw, slot, sql,
+    Assertion, acl, answer, client, cluster, config, db, fate, future, instance, key, logic, persist, race,
+    replication, saw, slot, sql,
 };
 
 /// One kind of assertion.
