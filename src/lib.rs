@@ -8,8 +8,8 @@
 //! - **Words**: bytes, time, replies, races, snapshots, transcripts. No commands, no I/O.
 //! - **The machine**: `engine` is one Redis instance as a pure value; `lab` is a world of them on one clock, with a disk of
 //!   three layers, a journal, undo and forks; `port` is how everybody else uses such a machine.
-//! - **Teaching**: `check` judges a world, `lesson` is a course as data, `picture` is what panes show, `console` is a terminal of the lab, `assist` helps at
-//!   the prompt, `tutor` is the learner in a lesson. All pure.
+//! - **Teaching**: `check` judges a world, `lesson` is a course as data, `picture` is what panes show, `console` is a terminal
+//!   of the lab, `assist` helps at the prompt, `tutor` is the learner in a lesson. All pure.
 //! - **Edges**: the only clocks, files, sockets and screens. `backend` makes worlds, `proof` and `author` prove courses,
 //!   `store` keeps progress, `learn` is the desk that `tui` and `plain` share, `repl` and `server` are for developers.
 //!

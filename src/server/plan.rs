@@ -36,13 +36,23 @@ const MOST_NODES: usize = 256;
 /// The ports of clusters begin here, as everybody's examples do.
 const FIRST_PORT: u16 = 7000;
 
+/// What a server of ours begins with where redis-server's defaults protect a production server from its users: here whoever
+/// connects from this machine may DEBUG, and change where files go. A config file or option says otherwise.
+fn scratch() -> Config {
+    let mut config = Config::default();
+    for name in ["enable-debug-command", "enable-module-command", "enable-protected-configs"] {
+        config.set(name, "local").expect("a parameter, and one of its values");
+    }
+    config
+}
+
 /// Reads the arguments and makes the directories. Err: lines for the terminal.
 pub fn plan(args: &[String], files: &dyn Files, rng: &mut Rng) -> Result<Plan, String> {
     let (own, rest) = split(args)?;
     let configs = rest.iter().take_while(|word| !word.starts_with('-')).count();
     let cwd = std::env::current_dir().map_err(|error| format!("the working directory: {error}"))?;
     let read = |words: &[String]| {
-        let mut config = file::from_args(words, files).map_err(|lines| lines.join("\n"))?;
+        let mut config = file::from_args_over(scratch(), words, files).map_err(|lines| lines.join("\n"))?;
         config.start_in(&cwd.display().to_string());
         Ok::<Config, String>(config)
     };

@@ -7,3 +7,5 @@ mod forming;
 mod failover;
 
 mod storms;
+
+mod manager;
