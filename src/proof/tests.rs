@@ -68,6 +68,20 @@ const fn planted(
 }
 
 const PLANTED: &[Planted] = &[
+    planted(
+        "acl",
+        "acl: {user: till, cmd: SET cache:a 1}",
+        &["ACL SETUSER till on nopass ~cart:* +@all"],
+        "`till` may not run `SET cache:a 1`: User till has no permissions to access the 'cache:a' key.",
+        &["ACL SETUSER till ~cache:*"],
+    ),
+    planted(
+        "acl",
+        "acl: {user: till, cmd: FLUSHALL, may: false}",
+        &["SET a 1"],
+        "There is no user `till`.",
+        &["ACL SETUSER till on nopass ~* +@read"],
+    ),
     planted("key", "key: {name: a}", &["SET zzzzzz 1"], "There is no key `a`.", &["SET a 1"]),
     planted("key", "key: {name: a, exists: false}", &["SET a 1"], "`a` is there.", &["DEL a"]),
     planted("key", "key: {name: a, equals: x}", &["SET a y"], "`a` holds `y`.", &["SET a x"]),
@@ -394,8 +408,8 @@ fn an_answer_is_judged_by_choice_and_by_truth() {
 
 #[test]
 fn every_kind_of_the_table_is_planted_or_named_here() {
-    // These are planted where the commands are that they need.
-    let elsewhere = ["persist", "acl", "cluster"];
+    // These are planted where there is what they need: a disk to be lost, several servers.
+    let elsewhere = ["persist", "cluster", "replication"];
     for kind in KINDS {
         let asked = kind.name == "answer";
         let known = asked || elsewhere.contains(&kind.name) || PLANTED.iter().any(|each| each.kind == kind.name);
@@ -408,6 +422,7 @@ fn every_example_of_the_reference_is_read() {
     for kind in KINDS {
         let question = "    predict: {ask: q, choices: [x, y], right: 1}\n";
         let example = kind.example.replace("alice,", "shop,").replace("terminal: alice", "terminal: shop");
+        let example = example.replace("name: replica,", "name: redis,").replace("of: primary", "of: redis");
         let goals = format!("{question}    goals: [{{say: g, {example}}}]\n{REST}");
         let faults = Course::parse(&course_of(&goals)).err();
         assert!(faults.is_none(), "{}: {faults:?}", kind.name);
