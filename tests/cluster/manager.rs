@@ -91,11 +91,12 @@ fn a_cluster_grows_and_shrinks_without_losing_a_key() {
     let shown = shell.say(&format!(
         "redis-cli --cluster reshard 127.0.0.1:7000 --cluster-from all --cluster-to {new} --cluster-slots 300 --cluster-yes"
     ));
-    assert_eq!(shown.iter().filter(|line| line.starts_with("Moving slot ")).count(), 300);
+    // redis-cli's rounding: of the largest source 101, of each of the other two 99.
+    assert_eq!(shown.iter().filter(|line| line.starts_with("Moving slot ")).count(), 299);
     shell.rest();
     let shown = shell.check_is_clean();
     assert!(
-        shown.iter().any(|line| line.starts_with("127.0.0.1:7006") && line.contains("| 300 slots |")),
+        shown.iter().any(|line| line.starts_with("127.0.0.1:7006") && line.contains("| 299 slots |")),
         "{shown:#?}"
     );
     assert!(shown.contains(&"[OK] 60 keys in 4 masters.".into()), "{shown:#?}");
@@ -103,7 +104,7 @@ fn a_cluster_grows_and_shrinks_without_losing_a_key() {
     assert_eq!(refused.last().unwrap(), "[ERR] Node 127.0.0.1:7006 is not empty! Reshard data away and try again.");
     let home = shell.id_of(7000);
     shell.say(&format!(
-        "redis-cli --cluster reshard 127.0.0.1:7000 --cluster-from {new} --cluster-to {home} --cluster-slots 300 --cluster-yes"
+        "redis-cli --cluster reshard 127.0.0.1:7000 --cluster-from {new} --cluster-to {home} --cluster-slots 299 --cluster-yes"
     ));
     shell.rest();
     shell.say(&format!("redis-cli --cluster del-node 127.0.0.1:7000 {new}"));
@@ -163,8 +164,9 @@ fn fix_closes_what_a_broken_migration_left_open() {
 #[test]
 fn a_call_reaches_all_and_faults_are_named() {
     let mut shell = Shell::formed();
-    let shown = shell.say("redis-cli --cluster call 127.0.0.1:7000 PING --cluster-only-masters");
-    assert_eq!(shown, [">>> Calling PING", "127.0.0.1:7000: PONG", "127.0.0.1:7001: PONG", "127.0.0.1:7002: PONG"]);
+    let mut shown = shell.say("redis-cli --cluster call 127.0.0.1:7000 PING --cluster-only-masters");
+    shown.sort();
+    assert_eq!(shown, ["127.0.0.1:7000: PONG", "127.0.0.1:7001: PONG", "127.0.0.1:7002: PONG", ">>> Calling PING"]);
     assert_eq!(shell.say("redis-cli --cluster frob")[0], "Unknown --cluster subcommand");
     assert!(shell.say("redis-cli --cluster check")[0].starts_with("[ERR] Wrong number of arguments"));
     assert_eq!(
