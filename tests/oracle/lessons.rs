@@ -35,6 +35,11 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("*", "cat *base.rdb*", "a snapshot's head names the version and the time"),
     ("*", "shop-*", "which keys are evicted is drawn at random"),
     ("*", "ls*", "the lab's disk lists no temporary files"),
+    ("*", "SCAN *", "the order of a hash table, which is another one at each start"),
+    ("4.1 log", "grep -c *", "which keys are evicted, and so written again, is drawn at random"),
+    ("3.3 user", "*GET session:*", "7.0 does not say in NOPERM whom it refuses which key"),
+    ("4.5 flushall", "FLUSHALL", "7.0 does not say in NOPERM whom it refuses a command"),
+    ("4.5 address", "redis-cli -h 192.168.1.10 *", "the address of the lab's machine is no address of this one"),
 ];
 
 /// Why an exercise cannot be typed at real processes.
