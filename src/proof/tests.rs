@@ -409,7 +409,7 @@ fn an_answer_is_judged_by_choice_and_by_truth() {
 #[test]
 fn every_kind_of_the_table_is_planted_or_named_here() {
     // These are planted where there is what they need: a disk to be lost, several servers.
-    let elsewhere = ["persist", "cluster", "replication"];
+    let elsewhere = ["persist", "cluster", "slot", "replication"];
     for kind in KINDS {
         let asked = kind.name == "answer";
         let known = asked || elsewhere.contains(&kind.name) || PLANTED.iter().any(|each| each.kind == kind.name);
@@ -423,6 +423,7 @@ fn every_example_of_the_reference_is_read() {
         let question = "    predict: {ask: q, choices: [x, y], right: 1}\n";
         let example = kind.example.replace("alice,", "shop,").replace("terminal: alice", "terminal: shop");
         let example = example.replace("name: replica,", "name: redis,").replace("of: primary", "of: redis");
+        let example = example.replace("owner: n2", "owner: redis");
         let goals = format!("{question}    goals: [{{say: g, {example}}}]\n{REST}");
         let faults = Course::parse(&course_of(&goals)).err();
         assert!(faults.is_none(), "{}: {faults:?}", kind.name);
@@ -900,9 +901,22 @@ fn each_fact_of_a_cluster_says_what_it_saw() {
         ("{on: n1, node: n1, epoch: 3}", &["PING"], "`n1` is in epoch 0.", &["CLUSTER SET-CONFIG-EPOCH 3"]),
         ("{on: n1, node: n1, replicas: 1}", &["PING"], "`n1` has 0 working replicas.", &[]),
         ("{on: n1, node: n1, health: failed}", &["PING"], "`n1` is online.", &[]),
+        (
+            "slot: {on: n1, number: 5, owner: n1}",
+            &["CLUSTER ADDSLOTS 6"],
+            "To `n1`, slot 5 belongs to nobody.",
+            &["CLUSTER ADDSLOTS 5"],
+        ),
+        (
+            "slot: {on: n1, of: \"user:123\", owner: nobody}",
+            &["CLUSTER ADDSLOTS 12893"],
+            "To `n1`, slot 12893 belongs to `n1`.",
+            &["CLUSTER DELSLOTS 12893"],
+        ),
     ] {
+        let goal = if goal.starts_with('{') { format!("cluster: {goal}") } else { goal.to_owned() };
         let goals = format!(
-            "    goals: [{{say: g, cluster: {goal}}}, {{say: h, key: {{on: n1, name: never, equals: never}}}}]\n    hints: [a, b]\n    wrong: [{{when: {{saw: {{on: n1, cmd: NEVER}}}}, try: {{shop: [PING]}}, say: no}}]\n    solutions: [{{shop: [PING]}}]\n"
+            "    goals: [{{say: g, {goal}}}, {{say: h, key: {{on: n1, name: never, equals: never}}}}]\n    hints: [a, b]\n    wrong: [{{when: {{saw: {{on: n1, cmd: NEVER}}}}, try: {{shop: [PING]}}, say: no}}]\n    solutions: [{{shop: [PING]}}]\n"
         );
         let mut files = course_of("");
         files[2].1 = format!("{NODES}{goals}");
