@@ -148,6 +148,9 @@ pub(super) fn help() -> String {
     text
 }
 
+/// What redis-cli says where `address` finds none.
+pub(super) const NO_ADDRESS: &str = "[ERR] Invalid arguments: you need to pass either a valid address (ie. 120.0.0.1:7000) or space separated IP and port (ie. 120.0.0.1 7000)";
+
 /// `host:port`, or two words. None: neither.
 pub(super) fn address(words: &[String]) -> Option<(String, u16)> {
     let (host, port) = match words {

@@ -1,6 +1,6 @@
 //! Nodes that come and go, and one command to all of them.
 
-use super::args::address;
+use super::args::{NO_ADDRESS, address};
 use super::nodes::Node;
 use super::{Run, Step};
 use crate::resp::Reply;
@@ -12,9 +12,7 @@ impl Run<'_> {
         let (Some((host, port)), Some((known_host, known_port))) =
             (address(std::slice::from_ref(new)), address(std::slice::from_ref(existing)))
         else {
-            return self.fail(
-                "[ERR] Invalid arguments: you need to pass either a valid address (ie. 120.0.0.1:7000) or space separated IP and port (ie. 120.0.0.1 7000)",
-            );
+            return self.fail(NO_ADDRESS);
         };
         self.info(format!(">>> Adding node {host}:{port} to cluster {known_host}:{known_port}"));
         let nodes = self.load_all(std::slice::from_ref(existing))?;

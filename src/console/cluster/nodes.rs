@@ -1,6 +1,6 @@
 //! Nodes as redis-cli sees them, and the way to them.
 
-use super::args::address;
+use super::args::{NO_ADDRESS, address};
 use super::{Run, Step, Stop};
 use crate::base::{Bytes, Millis};
 use crate::console::redis::Options;
@@ -218,9 +218,7 @@ impl Run<'_> {
     /// The whole cluster, the asked node first. Nodes that cannot be reached are left out.
     pub fn load_all(&mut self, words: &[String]) -> Step<Vec<Node>> {
         let Some((host, port)) = address(words) else {
-            return self.fail(
-                "[ERR] Invalid arguments: you need to pass either a valid address (ie. 120.0.0.1:7000) or space separated IP and port (ie. 120.0.0.1 7000)",
-            );
+            return self.fail(NO_ADDRESS);
         };
         let (first, others) = self.load(&host, port)?;
         let mut nodes = vec![first];
