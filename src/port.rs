@@ -57,8 +57,11 @@ pub enum NetworkChange {
 }
 
 const NO_COPY: &str = "This machine cannot be copied, so other orders cannot be tried on it.";
+/// What a machine answers that has neither shell nor files: a client of a server that runs elsewhere.
+const CLIENT_ONLY: &str = "this prompt is a client only";
 
-/// A machine with a clock, a disk and redis-server processes.
+/// A machine with a clock, a disk and redis-server processes. A clock and connections are all that it must have; what else
+/// there may be says by default that it is not there.
 pub trait Backend {
     fn now(&self) -> Millis;
 
@@ -80,11 +83,17 @@ pub trait Backend {
     fn hang_up(&mut self, connection: ConnectionId);
 
     /// `redis-server ARGS`: `argv` without the program's name, resolved in the lab's home directory.
-    fn spawn(&mut self, argv: &[String]) -> Spawned;
+    fn spawn(&mut self, argv: &[String]) -> Spawned {
+        let _ = argv;
+        Spawned { pid: None, log: vec![CLIENT_ONLY.to_owned()] }
+    }
     /// Err: no such process, in the words of kill(1).
-    fn signal(&mut self, pid: u32, signal: Signal) -> Result<(), String>;
+    fn signal(&mut self, pid: u32, signal: Signal) -> Result<(), String> {
+        let _ = (pid, signal);
+        Err(CLIENT_ONLY.to_owned())
+    }
     /// Every process ends at once and only the platter remains.
-    fn power_cut(&mut self);
+    fn power_cut(&mut self) {}
 
     /// Changes the network between the machine's servers, named by name or port. For a step: the message that arrived, in
     /// words. Err: the reason.
@@ -94,14 +103,29 @@ pub trait Backend {
     }
 
     /// Err: in the words of cat(1), `No such file or directory`.
-    fn read_file(&self, path: &str) -> Result<Vec<u8>, String>;
-    fn write_file(&mut self, path: &str, contents: &[u8]) -> Result<(), String>;
+    fn read_file(&self, path: &str) -> Result<Vec<u8>, String> {
+        let _ = path;
+        Err(CLIENT_ONLY.to_owned())
+    }
+    fn write_file(&mut self, path: &str, contents: &[u8]) -> Result<(), String> {
+        let _ = (path, contents);
+        Err(CLIENT_ONLY.to_owned())
+    }
     /// A path that ends in `/` is a directory without files.
-    fn remove_file(&mut self, path: &str) -> Result<(), String>;
+    fn remove_file(&mut self, path: &str) -> Result<(), String> {
+        let _ = path;
+        Err(CLIENT_ONLY.to_owned())
+    }
     /// Err: in the words of mkdir(1): `File exists`, `No such file or directory`.
-    fn make_dir(&mut self, path: &str) -> Result<(), String>;
+    fn make_dir(&mut self, path: &str) -> Result<(), String> {
+        let _ = path;
+        Err(CLIENT_ONLY.to_owned())
+    }
     /// Paths of the files below `dir`, themselves from `dir`, sorted; empty directories too, with a `/` behind.
-    fn list_files(&self, dir: &str) -> Vec<String>;
+    fn list_files(&self, dir: &str) -> Vec<String> {
+        let _ = dir;
+        Vec::new()
+    }
 
     /// What redis-server would refuse in a config file of this text: line numbers from 1, and its reason for each.
     fn config_faults(&self, text: &str) -> Vec<(usize, String)> {
@@ -109,23 +133,36 @@ pub trait Backend {
         Vec::new()
     }
 
-    fn snapshot(&self) -> snapshot::World;
+    fn snapshot(&self) -> snapshot::World {
+        snapshot::World { now: self.now(), ..snapshot::World::default() }
+    }
     /// All events after `sequence`, oldest first.
-    fn events_since(&self, sequence: u64) -> Vec<snapshot::Event>;
+    fn events_since(&self, sequence: u64) -> Vec<snapshot::Event> {
+        let _ = sequence;
+        Vec::new()
+    }
 
     /// The world as it is, to try something out in; None where a world cannot be copied (a real server).
-    fn fork(&self) -> Option<Box<dyn Backend>>;
+    fn fork(&self) -> Option<Box<dyn Backend>> {
+        None
+    }
     /// Takes back the last step (one `mark` to the one before it); false if there is none.
-    fn undo(&mut self) -> bool;
-    fn redo(&mut self) -> bool;
+    fn undo(&mut self) -> bool {
+        false
+    }
+    fn redo(&mut self) -> bool {
+        false
+    }
     /// How many steps can be taken back, and how many of those taken back can be done again.
     fn depth(&self) -> (usize, usize) {
         (0, 0)
     }
     /// Ends a step: what undo takes back in one go. Called after each line of a terminal.
-    fn mark(&mut self);
+    fn mark(&mut self) {}
     /// Everything needed to make this world again, marks included: for resuming after a crash of the program.
-    fn journal(&self) -> Vec<u8>;
+    fn journal(&self) -> Vec<u8> {
+        Vec::new()
+    }
 
     /// Races among the events after `sequence`; none where nobody keeps a history.
     fn races_since(&self, sequence: u64) -> Vec<Race> {
@@ -150,7 +187,10 @@ pub trait Backend {
     }
 
     /// The SQL database on this machine, if the world has one: a statement, and what the client prints. Err: the reason.
-    fn sql(&mut self, statement: &str) -> Result<Vec<String>, String>;
+    fn sql(&mut self, statement: &str) -> Result<Vec<String>, String> {
+        let _ = statement;
+        Err(String::from("there is no SQL database on this machine"))
+    }
 
     /// Logs `logins` users in and looks each of them up, in Redis and in SQL, against the real clock of this computer; the
     /// report, line by line. Changes nothing in the lab's machine. Err: not to be measured here.

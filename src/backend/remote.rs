@@ -4,10 +4,9 @@
 //! While an answer is outstanding `receive` waits a moment for it, so that a caller which polls sees it at once.
 
 use crate::base::{Bytes, Millis};
-use crate::port::{Backend, ConnectionId, Incoming, Signal, Spawned};
+use crate::port::{Backend, ConnectionId, Incoming};
 use crate::resp::decode::Replies;
 use crate::resp::{Reply, encode};
-use crate::snapshot;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -113,10 +112,6 @@ impl Connection {
     }
 }
 
-fn not_here<T>() -> Result<T, String> {
-    Err("this prompt is a client only".to_owned())
-}
-
 impl Backend for Remote {
     fn now(&self) -> Millis {
         Millis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
@@ -159,65 +154,5 @@ impl Backend for Remote {
 
     fn hang_up(&mut self, connection: ConnectionId) {
         self.connections.remove(&connection);
-    }
-
-    fn spawn(&mut self, _: &[String]) -> Spawned {
-        Spawned { pid: None, log: vec!["this prompt is a client only".to_owned()] }
-    }
-
-    fn signal(&mut self, _: u32, _: Signal) -> Result<(), String> {
-        not_here()
-    }
-
-    fn power_cut(&mut self) {}
-
-    fn read_file(&self, _: &str) -> Result<Vec<u8>, String> {
-        not_here()
-    }
-
-    fn write_file(&mut self, _: &str, _: &[u8]) -> Result<(), String> {
-        not_here()
-    }
-
-    fn remove_file(&mut self, _: &str) -> Result<(), String> {
-        not_here()
-    }
-
-    fn make_dir(&mut self, _: &str) -> Result<(), String> {
-        not_here()
-    }
-
-    fn list_files(&self, _: &str) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn snapshot(&self) -> snapshot::World {
-        snapshot::World { now: self.now(), ..snapshot::World::default() }
-    }
-
-    fn events_since(&self, _: u64) -> Vec<snapshot::Event> {
-        Vec::new()
-    }
-
-    fn fork(&self) -> Option<Box<dyn Backend>> {
-        None
-    }
-
-    fn undo(&mut self) -> bool {
-        false
-    }
-
-    fn redo(&mut self) -> bool {
-        false
-    }
-
-    fn mark(&mut self) {}
-
-    fn journal(&self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    fn sql(&mut self, _: &str) -> Result<Vec<String>, String> {
-        not_here()
     }
 }

@@ -4,7 +4,6 @@ use super::*;
 use crate::base::{Bytes, Millis, Rng};
 use crate::port::{Incoming, Signal, Spawned};
 use crate::resp::Reply;
-use crate::snapshot;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Answers each request with the next of `answers`.
@@ -55,7 +54,6 @@ impl Backend for Script {
     fn signal(&mut self, pid: u32, _: Signal) -> Result<(), String> {
         if pid == 7 { Ok(()) } else { Err(format!("kill: ({pid}) - No such process")) }
     }
-    fn power_cut(&mut self) {}
     fn read_file(&self, path: &str) -> Result<Vec<u8>, String> {
         self.files.get(path).cloned().ok_or_else(|| "No such file or directory".to_owned())
     }
@@ -76,25 +74,6 @@ impl Backend for Script {
     fn list_files(&self, dir: &str) -> Vec<String> {
         let dir = if dir.is_empty() { String::new() } else { format!("{dir}/") };
         self.files.keys().filter_map(|path| path.strip_prefix(&dir)).map(str::to_owned).collect()
-    }
-    fn snapshot(&self) -> snapshot::World {
-        snapshot::World::default()
-    }
-    fn events_since(&self, _: u64) -> Vec<snapshot::Event> {
-        Vec::new()
-    }
-    fn fork(&self) -> Option<Box<dyn Backend>> {
-        None
-    }
-    fn undo(&mut self) -> bool {
-        false
-    }
-    fn redo(&mut self) -> bool {
-        false
-    }
-    fn mark(&mut self) {}
-    fn journal(&self) -> Vec<u8> {
-        Vec::new()
     }
     fn sql(&mut self, statement: &str) -> Result<Vec<String>, String> {
         if statement == "bad" { Err("near \"bad\": syntax error".into()) } else { Ok(vec![format!("ran {statement}")]) }

@@ -241,32 +241,8 @@ impl Backend for Machine {
         snapshot::World { now: self.now(), instances: instances.collect(), ..snapshot::World::default() }
     }
 
-    fn events_since(&self, _: u64) -> Vec<snapshot::Event> {
-        Vec::new()
-    }
-
-    fn fork(&self) -> Option<Box<dyn Backend>> {
-        None
-    }
-
-    fn undo(&mut self) -> bool {
-        false
-    }
-
-    fn redo(&mut self) -> bool {
-        false
-    }
-
     fn mark(&mut self) {
         self.reap();
-    }
-
-    fn journal(&self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    fn sql(&mut self, _: &str) -> Result<Vec<String>, String> {
-        Err(String::from("there is no SQL database on this machine"))
     }
 }
 
