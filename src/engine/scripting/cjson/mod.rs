@@ -6,10 +6,10 @@ mod write;
 use super::api::{Ended, Native, Thrown, function};
 use super::args;
 use super::running::Running;
-use read::decode;
-use write::encode;
 use mlua::{LightUserData, Lua, MultiValue, Table, Value};
+use read::decode;
 use std::rc::Rc;
+use write::encode;
 
 /// What a script can set; it stays set for the scripts that follow.
 #[derive(Clone, Copy, Debug)]
