@@ -10,7 +10,7 @@ use std::iter::Peekable;
 use std::ops::Range;
 
 pub(crate) const FRONT_MATTER: &[Field] =
-    &[needed("title", "TEXT", "the lesson's title"), field("minutes", "N", "how long it takes (5)")];
+    &[needed("title", "TEXT", "the lesson's title"), field("minutes", "N", "how long it takes (as its length says)")];
 
 /// Code and prose have to fit the narrowest lesson pane.
 pub const COLUMNS_MAX: usize = 76;
@@ -18,14 +18,15 @@ pub const COLUMNS_MAX: usize = 76;
 /// What lesson.md says.
 pub struct Page {
     pub title: String,
-    pub minutes: u32,
+    /// None: as its length says.
+    pub minutes: Option<u32>,
     pub blocks: Vec<Block>,
     pub faults: Vec<Fault>,
 }
 
 /// `exercises`: the ids of lab.yaml, None if it could not be read and placeholders are not to be compared with it.
 pub fn parse(source: &Source, exercises: Option<&[String]>) -> Page {
-    let mut page = Page { title: String::new(), minutes: 5, blocks: Vec::new(), faults: Vec::new() };
+    let mut page = Page { title: String::new(), minutes: None, blocks: Vec::new(), faults: Vec::new() };
     let body = front_matter(source, &mut page);
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_GFM;
     let events = Parser::new_ext(&source.text[body..], options).into_offset_iter().peekable();
@@ -79,8 +80,7 @@ fn front_fields(source: &Source, range: Range<usize>, page: &mut Page) {
         Ok(tree) => {
             if let Some(fields) = reader.fields(&tree, "the front matter", FRONT_MATTER) {
                 page.title = fields.get("title").and_then(|node| reader.text(node)).unwrap_or_default();
-                page.minutes =
-                    fields.get("minutes").and_then(|node| reader.number(node, "minutes")).unwrap_or(page.minutes);
+                page.minutes = fields.get("minutes").and_then(|node| reader.number(node, "minutes"));
             }
             for problem in reader.problems {
                 let (line, column) = super::parse::tree::place(yaml, problem.at);

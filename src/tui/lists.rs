@@ -2,7 +2,7 @@
 
 use super::keys::{Action, BINDINGS, Binding, Code, Key, Place};
 use super::message::Effect;
-use super::model::{Focus, List, Model, Overlay};
+use super::model::{Focus, LessonRow, List, Model, Overlay};
 use super::update::act;
 use crate::assist::atlas::{CHAPTERS, commands_of};
 use crate::console::word::WORDS;
@@ -31,7 +31,8 @@ pub enum Choice {
 pub fn items(model: &Model) -> Vec<Item> {
     let (all, list) = match &model.overlay {
         Some(Overlay::Help(list)) => (help(model), list),
-        Some(Overlay::Lessons(list)) => (lessons(model), list),
+        Some(Overlay::Lessons(list)) if list.wanted.is_empty() => (lessons(model), list),
+        Some(Overlay::Lessons(list)) => (lessons_with_module(model), list),
         Some(Overlay::Palette(list)) => (palette(), list),
         Some(Overlay::Atlas(list)) => (commands(), list),
         _ => return Vec::new(),
@@ -116,37 +117,58 @@ fn commands() -> Vec<Item> {
     items
 }
 
+/// The lessons of each module below its title, with how far it is done.
 fn lessons(model: &Model) -> Vec<Item> {
-    model
-        .lessons
-        .iter()
-        .map(|row| {
-            let here = row.id == model.scene.lesson.id;
-            let (solved, total) = if here {
-                (model.scene.exercises.iter().filter(|exercise| exercise.solved).count(), model.scene.exercises.len())
-            } else {
-                (row.solved, row.exercises)
-            };
-            let mark = if total > 0 && solved >= total {
-                model.theme.symbols.met
-            } else if here {
-                model.theme.symbols.here
-            } else {
-                " "
-            };
-            let how_far = match (here, solved) {
-                (_, n) if total > 0 && n >= total => "done".to_owned(),
-                (true, n) => format!("you are here, {n} of {total}"),
-                (false, 0) => format!("{} min", row.minutes),
-                (false, n) => format!("{n} of {total}"),
-            };
-            Item {
-                left: format!("{mark} {:<5}{}", row.number, row.title),
-                says: format!("{} {} {how_far}", row.module, model.theme.symbols.dot),
-                choice: Choice::Lesson(row.id.clone()),
-            }
-        })
-        .collect()
+    let mut items = Vec::new();
+    for module in model.lessons.chunk_by(|one, next| one.module == next.module) {
+        let done = module.iter().filter(|row| is_done(model, row)).count();
+        items.push(title(&format!("{}: {done} of {} lessons done", module[0].module, module.len())));
+        items.extend(module.iter().map(|row| lesson(model, row)));
+    }
+    items
+}
+
+/// For a search: each lesson by itself, so that the name of its module finds it too.
+fn lessons_with_module(model: &Model) -> Vec<Item> {
+    let named = |row: &LessonRow| {
+        let item = lesson(model, row);
+        Item { says: format!("{} {} {}", row.module, model.theme.symbols.dot, item.says), ..item }
+    };
+    model.lessons.iter().map(named).collect()
+}
+
+/// How many of a lesson's exercises are solved, and how many there are; those of the lesson on the screen as of now.
+fn progress(model: &Model, row: &LessonRow) -> (usize, usize) {
+    match row.id == model.scene.lesson.id {
+        true => (model.scene.exercises.iter().filter(|exercise| exercise.solved).count(), model.scene.exercises.len()),
+        false => (row.solved, row.exercises),
+    }
+}
+
+fn is_done(model: &Model, row: &LessonRow) -> bool {
+    let (solved, total) = progress(model, row);
+    total > 0 && solved >= total
+}
+
+fn lesson(model: &Model, row: &LessonRow) -> Item {
+    let here = row.id == model.scene.lesson.id;
+    let (solved, total) = progress(model, row);
+    let mark = match (is_done(model, row), here) {
+        (true, _) => model.theme.symbols.met,
+        (false, true) => model.theme.symbols.here,
+        (false, false) => " ",
+    };
+    let how_far = match (here, solved) {
+        _ if is_done(model, row) => "done".to_owned(),
+        (true, n) => format!("you are here, {n} of {total} exercises done"),
+        (false, 0) => format!("{total} exercises, about {} min", row.minutes),
+        (false, n) => format!("{n} of {total} exercises done"),
+    };
+    Item {
+        left: format!("{mark} {:<5}{}", row.number, row.title),
+        says: how_far,
+        choice: Choice::Lesson(row.id.clone()),
+    }
 }
 
 pub fn pressed(model: &mut Model, key: Key, action: Option<Action>) -> Vec<Effect> {

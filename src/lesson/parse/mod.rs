@@ -201,7 +201,7 @@ fn lesson(markdown: Source, yaml: Source, module: &str, number: &str) -> Result<
         title: page.title,
         module: module.to_owned(),
         number: number.to_owned(),
-        minutes: page.minutes,
+        minutes: page.minutes.unwrap_or_else(|| minutes(&markdown.text, lab.exercises.len())),
         needs: lab.needs,
         teaches: lab.teaches,
         world: lab.world,
@@ -238,4 +238,9 @@ fn source_in(files: &Files, folder: &str, name: &str) -> Option<Source> {
 fn source(files: &Files, path: &str) -> Option<Source> {
     let (path, text) = files.iter().find(|(each, _)| each == path)?;
     Some(Source { path: path.clone(), text: text.trim_start_matches('\u{feff}').into() })
+}
+
+/// About how long a lesson takes: prose at a slow reader's pace, and a minute for each exercise.
+fn minutes(prose: &str, exercises: usize) -> u32 {
+    (prose.split_whitespace().count() / 120 + exercises) as u32
 }

@@ -4,7 +4,7 @@ use super::fixture::{cluster, compared, later, model, model_of_two, say, shop, t
 use crate::console::{Class, Line};
 use crate::tui::keys::{Code, Key};
 use crate::tui::message::Message;
-use crate::tui::model::{Focus, Model, Picture};
+use crate::tui::model::{Focus, LessonRow, Model, Picture};
 use crate::tui::theme::{Kind, Theme};
 use crate::tui::{update, view};
 use crate::tutor::{Feedback, Tone};
@@ -197,6 +197,31 @@ fn why_it_is_not_done_stands_above_the_hints() {
         future: Vec::new(),
     });
     insta::assert_snapshot!("why_80x24", text(&model));
+}
+
+#[test]
+fn the_lessons_stand_below_their_modules_until_they_are_searched() {
+    let mut model = model((80, 24));
+    let row = |number: &str, title: &str, module: &str, solved| LessonRow {
+        id: number.to_owned(),
+        number: number.to_owned(),
+        title: title.to_owned(),
+        module: module.to_owned(),
+        minutes: 5,
+        solved,
+        exercises: 4,
+    };
+    model.lessons = vec![
+        row("0.1", "A key and a value", "A prompt and some keys", 4),
+        row("1.1", "A session is a key", "Sessions", 1),
+        row("1.9", "When not to use Redis for sessions", "Sessions", 0),
+    ];
+    update(&mut model, Message::Key(Key::of(Code::F(2))));
+    insta::assert_snapshot!("lessons_80x24", text(&model));
+    for letter in "sessions".chars() {
+        update(&mut model, Message::Key(Key::of(Code::Char(letter))));
+    }
+    insta::assert_snapshot!("lessons_searched_80x24", text(&model));
 }
 
 #[test]

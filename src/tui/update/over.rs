@@ -3,6 +3,7 @@
 use super::super::editor::Editor;
 use super::super::keys::{Action, Key};
 use super::super::layout::areas;
+use super::super::lists::{Choice, items};
 use super::super::message::Effect;
 use super::super::model::{List, Model, Overlay};
 use super::panes::{rows_of, shifted};
@@ -92,8 +93,11 @@ pub(super) fn check(editor: &Editor, before: u64) -> Vec<Effect> {
     vec![Effect::Check { path: editor.path.clone(), text: editor.text() }]
 }
 
+/// Opens the list of lessons at the one on the screen.
 pub(super) fn open_lessons(model: &mut Model) {
-    let here = model.lessons.iter().position(|row| row.id == model.scene.lesson.id).unwrap_or(0);
+    model.overlay = Some(Overlay::Lessons(List::default()));
+    let current = Choice::Lesson(model.scene.lesson.id.clone());
+    let here = items(model).iter().position(|item| item.choice == current).unwrap_or(0);
     model.overlay = Some(Overlay::Lessons(List { wanted: String::new(), selected: here }));
 }
 

@@ -60,7 +60,8 @@ fn listed(model: &Model, frame: &mut Frame, title: &str, list: &List) {
     let theme = &model.theme;
     let items = items(model);
     let area = middle(frame, 96, items.len() as u16 + 4);
-    let count = items.iter().filter(|item| item.choice != Choice::Title).count();
+    let named = || items.iter().filter(|item| item.choice != Choice::Title);
+    let count = named().count();
     let inner = framed(model, frame, area, title, &format!("{count}"));
     let search = Line::from(vec![
         Span::styled("Search: ", theme.style(Role::Dim)),
@@ -71,9 +72,10 @@ fn listed(model: &Model, frame: &mut Frame, title: &str, list: &List) {
     cursor(frame, inner.x + (8 + width(&list.wanted)) as u16, inner.y);
     let rows = usize::from(inner.height).saturating_sub(2);
     let columns = usize::from(inner.width);
-    let left =
-        items.iter().filter(|item| item.choice != Choice::Title).map(|item| width(&item.left)).max().unwrap_or(0);
-    let left = left.min(columns * 2 / 5);
+    let says = named().map(|item| width(&item.says)).max().unwrap_or(0);
+    // Names get all the room that the longest explanation leaves, and two fifths at the least.
+    let left = named().map(|item| width(&item.left)).max().unwrap_or(0);
+    let left = left.min((columns * 2 / 5).max(columns.saturating_sub(says + 4)));
     let top = (list.selected + 1).saturating_sub(rows.max(1));
     if items.is_empty() {
         put(frame, inner.x, inner.y + 2, inner.width, Line::styled("Nothing of that name.", theme.style(Role::Dim)));
