@@ -11,6 +11,7 @@ use crate::engine::disk::Disk;
 use crate::engine::{ClientId, Env, Input, Instance, Outbox, Output};
 use crate::resp::{Protocol, Reply, decode, encode};
 use mio::{Events, Interest, Poll, Token};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,37 +51,19 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
     while server.nodes.iter().any(Option::is_some) {
         let due = last_tick + server.patience();
         let idle = due.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-        let wait = if server.unread.is_empty() && server.late_listeners.is_empty() && server.links.news.is_empty() {
-            idle
-        } else {
-            Duration::ZERO
-        };
+        let wait = if server.unread.is_empty() && server.links.news.is_empty() { idle } else { Duration::ZERO };
         match server.poll.poll(&mut events, Some(wait)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => other?,
         }
         let mut turn = Turn::begin(server.commands());
         let now = wall_clock();
-        for token in std::mem::take(&mut server.late_listeners) {
-            server.accept(token, now, log)?;
-        }
-        for token in std::mem::take(&mut server.unread) {
+        server.note(&events);
+        while let Some((token, readable)) = server.called.pop_front() {
             match token {
-                FIRST_LINK.. => server.link_turn(token, now, log),
-                _ => server.turn(token, now, true, log),
-            }
-        }
-        for event in &events {
-            match event.token().0 {
                 token if token < server.first_client => server.accept(token, now, log)?,
-                token @ FIRST_LINK.. => server.link_turn(token, now, log),
-                token => {
-                    server.turn(token, now, event.is_readable() || event.is_read_closed(), log);
-                    if event.is_read_closed() {
-                        // The end stands behind the bytes just read, and is not told of again.
-                        server.unread.push(token);
-                    }
-                }
+                FIRST_LINK.. => server.link_turn(token, now, log),
+                _ => server.turn(token, now, readable, log),
             }
         }
         turn.commands_done();
@@ -140,11 +123,12 @@ pub(super) struct Server {
     /// Connections that may hold more than their last turn read: readiness is told once for each arrival (edge-triggered),
     /// so nobody would say so again.
     pub(super) unread: Vec<usize>,
+    /// Whose turn comes next, and whether there is something to read: a script that runs long reads from here too, because
+    /// the poll has told of these already.
+    pub(super) called: VecDeque<(usize, bool)>,
     pub(super) links: Links,
     /// Of `dirty`, while a script runs: what has to wait for the event loop.
     pub(super) late: Vec<usize>,
-    /// Listeners that were called while a script ran, and whose callers still wait.
-    pub(super) late_listeners: Vec<usize>,
     pub(super) links_accepted: u64,
     /// Links with something to write.
     pub(super) dirty_links: Vec<usize>,
@@ -173,12 +157,25 @@ impl Server {
             out: Outbox::new(),
             dirty: Vec::new(),
             unread: Vec::new(),
+            called: VecDeque::new(),
             links: Links::default(),
             late: Vec::new(),
-            late_listeners: Vec::new(),
             links_accepted: 0,
             dirty_links: Vec::new(),
         })
+    }
+
+    /// Calls up those who are unread, and those whom the poll tells of.
+    pub(super) fn note(&mut self, events: &Events) {
+        self.called.extend(self.unread.drain(..).map(|token| (token, true)));
+        for event in events {
+            let token = event.token().0;
+            self.called.push_back((token, event.is_readable() || event.is_read_closed()));
+            if event.is_read_closed() && (self.first_client..FIRST_LINK).contains(&token) {
+                // The end stands behind the bytes that are read first, and is not told of again.
+                self.unread.push(token);
+            }
+        }
     }
 
     /// How many commands all instances have carried out.
@@ -471,19 +468,20 @@ mod tests {
     use crate::engine::disk::MemoryDisk;
     use std::io::{Read, Write};
     use std::net::{IpAddr, Ipv4Addr, TcpStream};
+    use std::sync::Barrier;
+    use std::thread::JoinHandle;
 
-    /// A request larger than one read used to wait for bytes that had long arrived: the poll tells of them only once, and a
-    /// turn read only once. Small requests never showed it.
-    #[test]
-    fn a_request_of_many_reads_is_answered() {
-        let stop = Arc::new(AtomicBool::new(false));
+    /// Serves one empty instance in a thread until `stop`, from when `begin` is let go; the port it listens on.
+    fn served(stop: &Arc<AtomicBool>, begin: &Arc<Barrier>) -> (u16, JoinHandle<io::Result<()>>) {
         let (port_out, port_in) = std::sync::mpsc::channel();
-        let asked = Arc::clone(&stop);
+        let (stop, begin) = (Arc::clone(stop), Arc::clone(begin));
         let server = std::thread::spawn(move || {
             let mut rng = Rng::new(1);
             let mut config = Config::default();
             config.set("save", "").expect("a parameter");
-            let instance = Instance::new(config, wall_clock(), &mut rng);
+            config.set("busy-reply-threshold", "1").expect("a parameter");
+            let mut instance = Instance::new(config, wall_clock(), &mut rng);
+            instance.hooks.stopwatch = Some(|| wall_clock().0 * 1000);
             let listener = Listener::tcp(IpAddr::V4(Ipv4Addr::LOCALHOST), 0).expect("a free port");
             port_out.send(listener.port().expect("TCP has a port")).expect("the test waits for it");
             let node = Node {
@@ -494,19 +492,57 @@ mod tests {
                 bus: Vec::new(),
                 lock: None,
             };
-            serve(vec![node], &asked, &mut |_, _| {})
+            begin.wait();
+            serve(vec![node], &stop, &mut |_, _| {})
         });
-        let mut client = TcpStream::connect(("127.0.0.1", port_in.recv().expect("it starts"))).expect("it listens");
+        (port_in.recv().expect("it starts"), server)
+    }
+
+    fn connected(port: u16) -> TcpStream {
+        let client = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
         client.set_read_timeout(Some(Duration::from_secs(20))).expect("a positive time-out");
+        client
+    }
+
+    fn heard(client: &mut TcpStream, reply: &str) {
+        let mut bytes = vec![0; reply.len()];
+        client.read_exact(&mut bytes).expect("it answers");
+        assert_eq!(String::from_utf8_lossy(&bytes), reply);
+    }
+
+    /// A request larger than one read used to wait for bytes that had long arrived: the poll tells of them only once, and a
+    /// turn read only once. Small requests never showed it.
+    #[test]
+    fn a_request_of_many_reads_is_answered() {
+        let (stop, begin) = (Arc::new(AtomicBool::new(false)), Arc::new(Barrier::new(1)));
+        let (port, server) = served(&stop, &begin);
+        let mut client = connected(port);
         let mut request = Vec::new();
         let value = vec![b'x'; READ_BYTES * 30];
         encode::request(&mut request, &[b"SET".as_slice(), b"big", &value]);
         for _ in 0..20 {
             client.write_all(&request).expect("it reads");
-            let mut reply = [0; 5];
-            client.read_exact(&mut reply).expect("it answers");
-            assert_eq!(&reply, b"+OK\r\n");
+            heard(&mut client, "+OK\r\n");
         }
+        stop.store(true, Ordering::Relaxed);
+        server.join().expect("no panic").expect("the poll worked");
+    }
+
+    /// Who called in the same turn of the loop as a script that does not end used to wait until it had ended, for the poll
+    /// had told of them; so SCRIPT KILL could be among what was not heard. Redis' own tests showed it, about once in ten.
+    #[test]
+    fn those_who_called_together_with_an_endless_script_are_heard() {
+        let (stop, begin) = (Arc::new(AtomicBool::new(false)), Arc::new(Barrier::new(2)));
+        let (port, server) = served(&stop, &begin);
+        let (mut first, mut second) = (connected(port), connected(port));
+        // Both have called before the loop begins: it is told of both at once, and the script is the first one's.
+        first.write_all(b"EVAL \"while true do end\" 0\r\n").expect("it is sent");
+        second.write_all(b"PING\r\n").expect("it is sent");
+        begin.wait();
+        heard(&mut second, "-BUSY Redis is busy running a script.");
+        second.write_all(b"SCRIPT KILL\r\n").expect("it is sent");
+        heard(&mut second, " You can only call SCRIPT KILL or SHUTDOWN NOSAVE.\r\n+OK\r\n");
+        heard(&mut first, "-ERR Script killed by user");
         stop.store(true, Ordering::Relaxed);
         server.join().expect("no panic").expect("the poll worked");
     }

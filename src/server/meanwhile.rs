@@ -33,11 +33,15 @@ impl Outside for Lent<'_> {
         if self.server.poll.poll(&mut events, Some(Duration::ZERO)).is_err() {
             return inputs;
         }
-        for event in &events {
-            match event.token().0 {
+        self.server.note(&events);
+        for (token, readable) in std::mem::take(&mut self.server.called) {
+            let heard = match token {
                 token if token < self.server.first_client => self.accept(token, &mut inputs),
-                token @ FIRST_LINK.. => self.server.unread.push(token),
-                token => self.read(token, &mut inputs),
+                FIRST_LINK.. => false,
+                _ => readable && self.read(token, &mut inputs),
+            };
+            if !heard {
+                self.server.called.push_back((token, readable));
             }
         }
         self.flush(&mut inputs);
@@ -66,11 +70,11 @@ impl Outside for Lent<'_> {
 }
 
 impl Lent<'_> {
-    fn accept(&mut self, token: usize, inputs: &mut Vec<Input>) {
+    /// Takes in who calls here; false if that is for somebody else to do.
+    fn accept(&mut self, token: usize, inputs: &mut Vec<Input>) -> bool {
         let (index, at) = self.server.listeners[token];
         if index != self.index || at >= self.listeners.len() {
-            self.server.late_listeners.push(token);
-            return;
+            return false;
         }
         while let Ok((mut stream, addr, laddr)) = self.listeners[at].accept() {
             let unix = !matches!(stream, Stream::Tcp(_));
@@ -83,27 +87,24 @@ impl Lent<'_> {
                 self.read(token, inputs);
             }
         }
+        true
     }
 
-    fn read(&mut self, token: usize, inputs: &mut Vec<Input>) {
+    /// Reads all that a connection of this instance has sent; false if it is another's.
+    fn read(&mut self, token: usize, inputs: &mut Vec<Input>) -> bool {
         let id = self.server.id_of(token);
-        let Some(connection) = self.server.connections.get_mut(&token) else { return };
+        let Some(connection) = self.server.connections.get_mut(&token) else { return true };
         if connection.node != self.index {
-            self.server.unread.push(token);
-            return;
+            return false;
         }
         let mut scratch = std::mem::take(&mut self.server.scratch);
-        let mut ended = false;
-        loop {
+        let ended = loop {
             match connection.read(&mut scratch) {
-                Got::Full => {}
-                Got::Bytes | Got::Nothing => break,
-                Got::End => {
-                    ended = true;
-                    break;
-                }
+                Got::Full | Got::Bytes => {}
+                Got::Nothing => break false,
+                Got::End => break true,
             }
-        }
+        };
         self.server.scratch = scratch;
         // What the client itself sends meanwhile stays in its buffer: its turn goes on with it when the script has ended.
         while self.client != Some(id) && !connection.closing {
@@ -120,6 +121,7 @@ impl Lent<'_> {
         if ended {
             self.forget(token, inputs);
         }
+        true
     }
 
     fn forget(&mut self, token: usize, inputs: &mut Vec<Input>) {
