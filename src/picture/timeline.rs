@@ -366,6 +366,7 @@ pub fn short(reply: &Reply) -> String {
         Reply::Double(n) => n.to_string(),
         Reply::Bool(b) => b.to_string(),
         Reply::Verbatim(_, text) | Reply::BigNumber(text) => quote::repr(&text[..text.len().min(TEXT_MAX)]),
+        Reply::Attributed(both) => short(&both.1),
         Reply::None => "no answer yet".to_owned(),
     };
     cut(&text)

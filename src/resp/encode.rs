@@ -21,11 +21,13 @@ pub fn reply(out: &mut Vec<u8>, reply: &Reply, protocol: Protocol) {
         Reply::Push(items) => list(out, if resp3 { b'>' } else { b'*' }, items, protocol),
         Reply::Map(pairs) => {
             let (kind, len) = if resp3 { (b'%', pairs.len()) } else { (b'*', pairs.len() * 2) };
-            header(out, kind, len as i64);
-            for (key, value) in pairs {
-                self::reply(out, key, protocol);
-                self::reply(out, value, protocol);
+            map(out, kind, len, pairs, protocol);
+        }
+        Reply::Attributed(both) => {
+            if resp3 {
+                map(out, b'|', both.0.len(), &both.0, protocol);
             }
+            self::reply(out, &both.1, protocol);
         }
         Reply::Double(value) if resp3 => line(out, b',', float::text(*value).as_bytes()),
         Reply::Double(value) => bulk(out, float::text(*value).as_bytes()),
@@ -65,6 +67,14 @@ fn list(out: &mut Vec<u8>, kind: u8, items: &[Reply], protocol: Protocol) {
     header(out, kind, items.len() as i64);
     for item in items {
         reply(out, item, protocol);
+    }
+}
+
+fn map(out: &mut Vec<u8>, kind: u8, len: usize, pairs: &[(Reply, Reply)], protocol: Protocol) {
+    header(out, kind, len as i64);
+    for (key, value) in pairs {
+        reply(out, key, protocol);
+        reply(out, value, protocol);
     }
 }
 
@@ -137,6 +147,11 @@ mod tests {
             (Reply::Bool(true), ":1.", "#t."),
             (Reply::Verbatim("txt", Bytes::from("hi")), "$2.hi.", "=6.txt:hi."),
             (Reply::BigNumber(Bytes::from("123")), "$3.123.", "(123."),
+            (
+                Reply::Attributed(Box::new((vec![(Reply::bulk("k"), Reply::Int(1))], Reply::bulk("v")))),
+                "$1.v.",
+                "|1.$1.k.:1.$1.v.",
+            ),
             (Reply::Many(pair()), "$1.a.:-1.", "$1.a.:-1."),
             (Reply::None, "", ""),
         ] {

@@ -72,6 +72,9 @@ pub fn tty(reply: &Reply) -> String {
 
 /// As [`tty`], piece by piece. Every line is ended by a [`Part::NewLine`].
 pub fn tty_parts(reply: &Reply, sink: &mut dyn FnMut(Part, &str)) {
+    if let Reply::Attributed(both) = reply {
+        return tty_parts(&both.1, sink);
+    }
     if let Reply::Many(replies) = reply {
         return replies.iter().for_each(|each| tty_parts(each, sink));
     }
@@ -110,7 +113,9 @@ impl Tty<'_> {
             Reply::Map(_) => (Part::Empty, "(empty hash)".to_owned()),
             Reply::Set(_) => (Part::Empty, "(empty set)".to_owned()),
             Reply::Push(_) => (Part::Empty, "(empty push)".to_owned()),
-            Reply::Array(_) | Reply::Many(_) | Reply::None => (Part::Empty, "(empty array)".to_owned()),
+            Reply::Array(_) | Reply::Many(_) | Reply::Attributed(_) | Reply::None => {
+                (Part::Empty, "(empty array)".to_owned())
+            }
         };
         (self.sink)(part, &text);
     }
@@ -192,6 +197,7 @@ fn raw_to(out: &mut Vec<u8>, reply: &Reply, delimiter: &[u8]) {
         }
     };
     match reply {
+        Reply::Attributed(both) => raw_to(out, &both.1, delimiter),
         Reply::Nil | Reply::NilArray | Reply::None => {}
         Reply::Error(text) => {
             out.extend_from_slice(text.as_bytes());
@@ -229,6 +235,7 @@ fn csv_to(out: &mut String, reply: &Reply) {
         }
     };
     match reply {
+        Reply::Attributed(both) => csv_to(out, &both.1),
         Reply::Error(text) => {
             out.push_str("ERROR,");
             quote::repr_to(out, text.as_bytes());
@@ -250,6 +257,7 @@ fn csv_to(out: &mut String, reply: &Reply) {
 
 fn json_to(out: &mut Vec<u8>, reply: &Reply, quoted: bool) {
     match reply {
+        Reply::Attributed(both) => json_to(out, &both.1, quoted),
         Reply::Error(text) => {
             out.extend_from_slice(b"error:");
             json_string(out, text.as_bytes(), quoted);

@@ -39,6 +39,9 @@ pub enum Reply {
     Verbatim(&'static str, Bytes),
     /// `(`; in RESP2 a bulk string.
     BigNumber(Bytes),
+    /// `|`: something said about the reply that follows it; in RESP2 that reply alone. A client that reads it lets the
+    /// attributes go.
+    Attributed(Box<(Vec<(Reply, Reply)>, Reply)>),
     /// Several replies to one request, in order: SUBSCRIBE a b. Never nested.
     Many(Vec<Reply>),
     /// No reply (yet): a blocked client, CLIENT REPLY OFF.
@@ -88,6 +91,7 @@ impl Reply {
             Reply::Double(value) => Reply::Bulk(Bytes::from(crate::base::float::text(value))),
             Reply::Bool(yes) => Reply::Int(i64::from(yes)),
             Reply::Verbatim(_, bytes) | Reply::BigNumber(bytes) => Reply::Bulk(bytes),
+            Reply::Attributed(both) => both.1.seen_by(protocol),
             same => same,
         }
     }

@@ -191,7 +191,11 @@ fn protocol(call: &Call) -> Outcome {
         b"set" => Reply::Set(numbers(0..3)),
         b"map" => Reply::Map(pairs()),
         b"push" => Reply::Push(std::iter::once(Reply::bulk("server-cpu-usage")).chain([Reply::Int(42)]).collect()),
-        b"attrib" => Reply::bulk("Some real reply following the attribute"),
+        b"attrib" => {
+            let popularity = Reply::Array(vec![Reply::bulk("key:123"), Reply::Int(90)]);
+            let attributes = vec![(Reply::bulk("key-popularity"), popularity)];
+            Reply::Attributed(Box::new((attributes, Reply::bulk("Some real reply following the attribute"))))
+        }
         b"bignum" => Reply::BigNumber(Bytes::from("1234567999999999999999999999999999999")),
         b"true" => Reply::Bool(true),
         b"false" => Reply::Bool(false),

@@ -57,6 +57,7 @@ pub fn to_lua(lua: &Lua, reply: Reply, protocol: Protocol) -> mlua::Result<Value
             table.raw_set("format", text(format.as_bytes())?)?;
             one("verbatim_string", Value::Table(table))?
         }
+        Reply::Attributed(both) => to_lua(lua, both.1, protocol)?,
         // Commands that answer several times or not at all are not allowed in scripts.
         Reply::Many(_) | Reply::None => Value::Nil,
     })

@@ -77,6 +77,12 @@ impl<'a> Reading<'a> {
         while at < args.len() {
             let more = args.len() - at - 1;
             if call.is(at, "BLOCK") && more > 0 {
+                if call.server.scripting.active.is_some() {
+                    return Err(Refusal::from(format!(
+                        "ERR {} command is not allowed with BLOCK option from scripts",
+                        args[0].lossy()
+                    )));
+                }
                 at += 1;
                 reading.timeout = Some(parse::timeout_ms(call, at)?);
             } else if call.is(at, "COUNT") && more > 0 {
