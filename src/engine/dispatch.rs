@@ -651,6 +651,9 @@ impl Instance {
         if self.active_expire && self.expires_keys() {
             self.expire_cycle(env.now, out);
         }
+        if self.eviction_pool.under_way {
+            self.make_room(env.now, env.rng, out);
+        }
         if self.trackers.clients > 0 && !self.cron_paused {
             self.limit_trackers(self.config.int("tracking-table-max-keys") as usize);
         }

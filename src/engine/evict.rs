@@ -84,6 +84,8 @@ pub struct Pool {
     candidates: Vec<Candidate>,
     /// The random policies take a key from each database in turn.
     next_db: usize,
+    /// Memory is still over the limit, and there was no more time: the periodic task and the next command go on.
+    pub under_way: bool,
 }
 
 impl Pool {
@@ -101,7 +103,8 @@ impl Pool {
 }
 
 impl Instance {
-    /// Evicts until memory is below maxmemory; false if it is over and nothing may go.
+    /// Evicts until memory is below maxmemory, or for as long as `maxmemory-eviction-tenacity` allows by the stopwatch; false
+    /// if memory is over the limit and nothing may go.
     pub fn make_room(&mut self, now: Millis, rng: &mut Rng, out: &mut Outbox) -> bool {
         let max = self.config.maxmemory;
         // A replica holds what its primary holds.
@@ -109,9 +112,19 @@ impl Instance {
             return true;
         }
         self.dbs.iter_mut().for_each(Db::track_memory);
+        self.eviction_pool.under_way = false;
+        let (mut evicted, mut began_us) = (0u32, None);
         while self.used_memory() > max {
+            let began_us = *began_us.get_or_insert_with(|| self.hooks.micros());
             let Some((db, key)) = self.victim(now, rng) else { return false };
             self.evict(db, &key, out);
+            evicted += 1;
+            if evicted.is_multiple_of(16)
+                && self.hooks.micros() - began_us > time_limit_us(self.config.int("maxmemory-eviction-tenacity"))
+            {
+                self.eviction_pool.under_way = true;
+                break;
+            }
         }
         true
     }
@@ -198,6 +211,16 @@ impl Instance {
     }
 }
 
+/// How long one round of evictions may take, by `maxmemory-eviction-tenacity`, 0..=100: linear up to half a millisecond at
+/// 10, then 15 % more for each, without limit at 100 (`evictionTimeLimitUs`).
+fn time_limit_us(tenacity: i64) -> u64 {
+    match tenacity {
+        ..=10 => 50 * tenacity.max(0) as u64,
+        11..=99 => (500.0 * 1.15f64.powi(tenacity as i32 - 10)) as u64,
+        _ => u64::MAX,
+    }
+}
+
 fn score(config: &Config, slot: &Slot, now: Millis) -> u64 {
     match config.eviction {
         Eviction::Lfu { .. } => 255 - u64::from(frequency(slot.access, now, config.lfu_decay_minutes)),
@@ -209,8 +232,8 @@ fn score(config: &Config, slot: &Slot, now: Millis) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::refusal;
     use crate::engine::testing::Lab;
+    use crate::engine::{Input, refusal};
     use crate::resp::Reply;
 
     #[test]
@@ -283,6 +306,31 @@ mod tests {
         let db = &lab.instance.dbs[0];
         assert!(db.slot(b"key:17").is_none(), "the nearest to its end went first");
         assert!(db.slot(b"key:0").is_some() && db.slot(b"key:19").is_some());
+    }
+
+    /// The clock of a thread that is always a millisecond on.
+    fn hasty() -> u64 {
+        thread_local!(static NOW: std::cell::Cell<u64> = const { std::cell::Cell::new(0) });
+        NOW.set(NOW.get() + 1000);
+        NOW.get()
+    }
+
+    #[test]
+    fn evicting_is_spread_over_several_rounds_where_time_passes() {
+        let mut lab = full_lab("allkeys-random", 200);
+        assert_eq!(lab.ask(&["CONFIG", "SET", "maxmemory", "0"]), Reply::OK);
+        lab.instance.hooks.stopwatch = Some(hasty);
+        lab.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+        let left = lab.instance.dbs[0].len();
+        assert!(lab.instance.eviction_pool.under_way && left > 0, "{left}");
+        assert_eq!(lab.ask(&["SET", "k", "v"]), Reply::OK, "nobody is refused meanwhile");
+        assert_eq!(lab.instance.dbs[0].len(), left - 16 + 1);
+        lab.step(Input::Tick);
+        assert!(lab.instance.dbs[0].len() < left - 16 + 1);
+        lab.ask(&["CONFIG", "SET", "maxmemory-eviction-tenacity", "100"]);
+        lab.step(Input::Tick);
+        assert_eq!(lab.instance.dbs[0].len(), 0);
+        assert_eq!([time_limit_us(0), time_limit_us(10), time_limit_us(20)], [0, 500, 2022]);
     }
 
     #[test]

@@ -202,13 +202,14 @@ impl Server {
         Ok(())
     }
 
-    /// How long the loop may sleep: short while a client waits with a time-out, which is kept to some milliseconds.
+    /// How long the loop may sleep: short while a client waits with a time-out, which is kept to some milliseconds, and
+    /// while keys remain to be evicted.
     fn patience(&self) -> Duration {
-        let waits = self
-            .nodes
-            .iter()
-            .flatten()
-            .any(|node| !node.instance.waiting.is_empty() || node.instance.replication.has_waiters());
+        let nodes = || self.nodes.iter().flatten().map(|node| &node.instance);
+        if nodes().any(|instance| instance.eviction_pool.under_way) {
+            return Duration::from_millis(1);
+        }
+        let waits = nodes().any(|instance| !instance.waiting.is_empty() || instance.replication.has_waiters());
         if waits { Duration::from_millis(5) } else { TICK }
     }
 
