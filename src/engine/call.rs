@@ -386,11 +386,17 @@ impl Instance {
         }
     }
 
-    /// Removes an expired key: propagated as DEL, announced as `expired`, a change for WATCH.
+    /// What tells replicas that a key went: DEL, or UNLINK where `parameter` lets values be freed later (`propagateDeletion`).
+    pub fn deletion(&self, parameter: &str, key: &Bytes) -> Vec<Bytes> {
+        let name = if self.config.flag(parameter) { "UNLINK" } else { "DEL" };
+        vec![Bytes::from(name), key.clone()]
+    }
+
+    /// Removes an expired key: propagated as a deletion, announced as `expired`, a change for WATCH.
     pub fn expire(&mut self, db: usize, key: &Bytes, out: &mut Outbox) {
         self.dbs[db].remove(key);
         self.stats.expired_keys += 1;
-        self.propagate(db, vec![Bytes::from("DEL"), key.clone()]);
+        self.propagate(db, self.deletion("lazyfree-lazy-expire", key));
         self.touch(db, key);
         self.notify(db, Class::Expired, "expired", key, out);
     }

@@ -144,7 +144,7 @@ impl Instance {
     fn evict(&mut self, db: usize, key: &Bytes, out: &mut Outbox) {
         self.dbs[db].remove(key);
         self.stats.evicted_keys += 1;
-        self.propagate(db, vec![Bytes::from("DEL"), key.clone()]);
+        self.propagate(db, self.deletion("lazyfree-lazy-eviction", key));
         self.touch(db, key);
         self.notify(db, Class::Evicted, "evicted", key, out);
     }

@@ -265,7 +265,7 @@ impl Instance {
         let keys: Vec<Bytes> = self.dbs[0].keys_of_slot(slot).cloned().collect();
         for key in keys {
             self.dbs[0].remove(&key);
-            self.propagate(0, vec![Bytes::from("DEL"), key.clone()]);
+            self.propagate(0, self.deletion("lazyfree-lazy-server-del", &key));
             self.touch(0, &key);
             self.notify(0, Class::Generic, "del", &key, out);
             self.dirty += 1;

@@ -109,7 +109,7 @@ fn restore(call: &mut Call) -> Outcome {
     if at.is_some_and(|at| at <= call.now) && call.server.expires_keys() {
         if replaced {
             call.changed(Class::Generic, "del", key);
-            call.propagate_as(vec![vec![Bytes::from("DEL"), key.clone()]]);
+            call.propagate_as(vec![call.server.deletion("lazyfree-lazy-server-del", key)]);
         }
         return Ok(Reply::OK);
     }

@@ -150,7 +150,7 @@ fn expire(call: &mut Call, clock: Clock, scale: i64) -> Outcome {
     if at <= call.now.0 as i64 && call.server.expires_keys() {
         call.remove(key);
         call.changed(Class::Generic, "del", key);
-        call.propagate_as(vec![vec![Bytes::from("DEL"), key.clone()]]);
+        call.propagate_as(vec![call.server.deletion("lazyfree-lazy-expire", key)]);
         return Ok(Reply::Int(1));
     }
     call.set_expiry(key, Some(Millis(at.max(1) as u64)));

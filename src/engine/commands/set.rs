@@ -252,7 +252,7 @@ fn spop(call: &mut Call) -> Outcome {
     let emptied = call.remove_if_empty(key);
     // Chance is no matter for a replica: it is told which members went.
     if emptied && count.is_some() {
-        call.propagate_as(vec![vec![Bytes::from("DEL"), key.clone()]]);
+        call.propagate_as(vec![call.server.deletion("lazyfree-lazy-server-del", key)]);
     } else {
         let batch = |members: &[Bytes]| [&[Bytes::from("SREM"), key.clone()], members].concat();
         call.propagate_as(gone.chunks(1024).map(batch).collect());

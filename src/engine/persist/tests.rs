@@ -159,6 +159,22 @@ fn the_append_only_file_holds_each_command_before_its_reply() {
 }
 
 #[test]
+fn a_key_that_goes_by_itself_is_noted_as_its_lazyfree_parameter_says() {
+    let mut bench = Bench::start(AOF, MemoryDisk::default());
+    let appended = |bench: &Bench| bench.text("appendonlydir/appendonly.aof.1.incr.aof");
+    for (lazy, word) in [("no", "DEL"), ("yes", "UNLINK")] {
+        bench.run(&format!("CONFIG SET lazyfree-lazy-server-del {lazy} lazyfree-lazy-expire {lazy}"));
+        for (made, goes) in [("SADD k 1 2", "SPOP k 2"), ("SET k v", "EXPIRE k -1"), ("SET k v", "GETEX k EXAT 1")] {
+            bench.run(made);
+            let before = appended(&bench).len();
+            bench.run(goes);
+            let noted = format!("*2\r\n${}\r\n{word}\r\n$1\r\nk\r\n", word.len());
+            assert_eq!(appended(&bench)[before..], noted, "{goes}");
+        }
+    }
+}
+
+#[test]
 fn an_aof_switched_on_in_the_file_starts_empty_beside_a_full_rdb_file() {
     let mut bench = Bench::start("", MemoryDisk::default());
     bench.run("SET k v");

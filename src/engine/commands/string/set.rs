@@ -176,7 +176,7 @@ pub fn getex(call: &mut Call) -> Outcome {
         if expiry.absolute && at <= call.now && call.server.expires_keys() {
             call.remove(key);
             call.changed(Class::Generic, "del", key);
-            call.propagate_as(vec![vec![Bytes::from("DEL"), key.clone()]]);
+            call.propagate_as(vec![call.server.deletion("lazyfree-lazy-expire", key)]);
         } else {
             call.set_expiry(key, Some(at));
             call.changed(Class::Generic, "expire", key);
