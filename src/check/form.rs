@@ -301,7 +301,7 @@ pub fn spelled_like<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Str
     let known: Vec<&str> = known.collect();
     let near = known
         .iter()
-        .filter(|word| crate::base::words::distance(name, word) <= 2.min(word.len() - 1))
+        .filter(|word| crate::base::words::distance(name, word) <= 2.min(word.len().saturating_sub(1)))
         .min_by_key(|word| crate::base::words::distance(name, word));
     match near {
         Some(word) => format!("did you mean `{word}`?"),

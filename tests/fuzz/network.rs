@@ -1,0 +1,236 @@
+//! What comes over links to other servers: packets of the cluster bus, and the stream of a primary.
+
+use crate::harness::{Target, fuzz, way};
+use crate::machine::{Machine, START};
+use redlab::base::{Millis, Rng};
+use redlab::engine::cluster::{message, plan};
+use redlab::engine::disk::{Disk, MemoryDisk};
+use redlab::engine::link::LinkId;
+use redlab::engine::{Input, Output};
+use std::collections::BTreeMap;
+
+const PORTS: [u16; 6] = [7000, 7001, 7002, 7003, 7004, 7005];
+
+/// The node at `PORTS[index]` of a cluster that has been up for some time.
+fn node(index: usize) -> Machine {
+    let conf = &plan::formed(&PORTS, 3, &mut Rng::new(5))[index];
+    let mut disk = MemoryDisk::default();
+    disk.write("nodes.conf", conf.as_bytes()).expect("memory");
+    let config = format!("port {}\ncluster-enabled yes\ncluster-node-timeout 2000\nsave \"\"", PORTS[index]);
+    let mut machine = Machine::boot(&config, disk, START).unwrap_or_else(|(log, _)| panic!("{log}"));
+    later(&mut machine, 3_000);
+    machine
+}
+
+/// Lets time pass in steps of the cron; every link that is dialled stands at once. What was sent over which.
+fn later(machine: &mut Machine, ms: u64) -> BTreeMap<LinkId, Vec<u8>> {
+    let mut sent: BTreeMap<LinkId, Vec<u8>> = BTreeMap::new();
+    for _ in 0..ms / 500 {
+        machine.now = Millis(machine.now.0 + 500);
+        let mut outbox = machine.step(Input::Tick);
+        while !outbox.is_empty() {
+            for output in std::mem::take(&mut outbox) {
+                match output {
+                    Output::Dial(link, _) => outbox.extend(machine.step(Input::LinkUp(link))),
+                    Output::LinkSend(link, bytes) => sent.entry(link).or_default().extend(bytes),
+                    _ => {}
+                }
+            }
+        }
+    }
+    sent
+}
+
+fn packets() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for index in 1..PORTS.len() {
+        let mut machine = node(index);
+        machine.ask(&[b"PUBLISH", b"news", b"hello"]);
+        machine.ask(&[b"SPUBLISH", b"news", b"hello"]);
+        for stream in later(&mut machine, 4_000).into_values() {
+            let mut rest = &stream[..];
+            while let Some(len) = rest.first_chunk().and_then(message::announced_len) {
+                seeds.push(rest[..len].to_vec());
+                rest = &rest[len..];
+            }
+        }
+    }
+    seeds.sort();
+    seeds.dedup_by_key(|packet| packet[..2256].to_vec());
+    // Of every kind there is: what chance would have to wait for.
+    let ping = seeds[0].clone();
+    for kind in 0..=11u16 {
+        let mut packet = ping.clone();
+        packet[12..14].copy_from_slice(&kind.to_be_bytes());
+        packet[14..16].copy_from_slice(&[0, 0]);
+        let body = match kind {
+            3 => 40,
+            4 | 10 => 8 + 9,
+            7 => 8 + 40 + 2048,
+            _ => 0,
+        };
+        packet.truncate(2256);
+        packet.resize(2256 + body, 0);
+        if body == 17 {
+            packet[2256..2264].copy_from_slice(&[0, 0, 0, 4, 0, 0, 0, 5]);
+            packet[2264..].copy_from_slice(b"newshello");
+        }
+        let len = packet.len() as u32;
+        packet[4..8].copy_from_slice(&len.to_be_bytes());
+        seeds.push(packet);
+    }
+    seeds
+}
+
+fn bus(input: &[u8]) -> u64 {
+    thread_local! {
+        static NODES: [Machine; 2] = [node(0), node(3)];
+    }
+    let mut machine = NODES.with(|nodes| nodes[input.len() % 2].clone());
+    let mut bytes = input.to_vec();
+    // A length that fits, because a wrong one ends the link before anything is read.
+    if bytes.len() >= 2256 && bytes[8..].iter().take(4).all(|byte| *byte < 0x80) {
+        let len = bytes.len() as u32;
+        bytes[4..8].copy_from_slice(&len.to_be_bytes());
+    }
+    let read = message::decode(&bytes).map(|message| message.encode().len());
+    let link = LinkId(LinkId::CAME_IN | 1);
+    machine.step(Input::LinkCameIn(link, String::from("127.0.0.1")));
+    let out = machine.step(Input::LinkBytes(link, bytes.clone()));
+    let log: Vec<String> = out
+        .iter()
+        .filter_map(|output| match output {
+            Output::Log(line) => Some(line.replace(|letter: char| letter.is_ascii_hexdigit(), "")),
+            _ => None,
+        })
+        .collect();
+    later(&mut machine, 5_000);
+    machine.step(Input::LinkBytes(link, bytes));
+    machine.ask(&[b"CLUSTER", b"NODES"]);
+    machine.ask(&[b"CLUSTER", b"SLOTS"]);
+    machine.ask(&[b"CLUSTER", b"SHARDS"]);
+    machine.ask(&[b"CLUSTER", b"INFO"]);
+    machine.step(Input::LinkDown(link));
+    // What it wrote down it has to be able to start from.
+    let conf = machine.disk.read("nodes.conf").expect("it was there");
+    let mut disk = MemoryDisk::default();
+    disk.write("nodes.conf", &conf).expect("memory");
+    let again = Machine::boot("port 7000\ncluster-enabled yes\nsave \"\"", disk, machine.now);
+    assert!(again.is_ok(), "{}\n{}", again.err().map(|(log, _)| log).unwrap_or_default(), conf.escape_ascii());
+    way((read.is_ok(), format!("{:?}", read.err()), log))
+}
+
+#[test]
+fn packets_of_any_bytes() {
+    let words = &["RCmb", "127.0.0.1", "10.0.0.9", "\0\u{4}", "\0\0\0\u{10}", "newshello"];
+    fuzz(&Target { name: "bus", seeds: packets, words, run: bus });
+}
+
+const HISTORY: &str = "8371445ee47d1bbb0d0df1c8c2f0c9c5a9b7c6d5";
+
+fn streams() -> Vec<Vec<u8>> {
+    let mut primary = Machine::new("save \"\"");
+    for words in [&["SET", "cart:42", "x"][..], &["RPUSH", "l", "1", "2"], &["ZADD", "z", "1", "a"]] {
+        primary.ask(&words.iter().map(|word| word.as_bytes()).collect::<Vec<_>>());
+    }
+    primary.ask(&[b"SAVE"]);
+    let image = primary.disk.read("dump.rdb").expect("it was saved");
+    let commands = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n*1\r\n$4\r\nPING\r\n*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n*1\r\n$5\r\nMULTI\r\n*2\r\n$3\r\nDEL\r\n$1\r\na\r\n*1\r\n$4\r\nEXEC\r\n*3\r\n$7\r\nPUBLISH\r\n$4\r\nnews\r\n$1\r\nx\r\n";
+    let mut seeds = Vec::new();
+    for greeting in [
+        "+PONG\r\n+OK\r\n+OK\r\n",
+        "+PONG\r\n+OK\r\n+OK\r\n+OK\r\n",
+        "+PONG\r\n-ERR no\r\n-ERR no\r\n",
+        "-NOAUTH no\r\n",
+    ] {
+        for sync in [
+            format!("+FULLRESYNC {HISTORY} 100\r\n${}\r\n", image.len()),
+            format!("+FULLRESYNC {HISTORY} 100\r\n$EOF:{HISTORY}\r\n"),
+            format!("+CONTINUE {HISTORY}\r\n"),
+            String::from("+CONTINUE\r\n"),
+            String::from("-NOMASTERLINK no\r\n"),
+            format!("-ERR unknown\r\n\n\n${}\r\n", image.len()),
+        ] {
+            let mut stream = [greeting.as_bytes(), sync.as_bytes()].concat();
+            if sync.contains('$') {
+                stream.extend(&image);
+            }
+            if sync.contains("EOF:") {
+                stream.extend(HISTORY.bytes());
+            }
+            stream.extend(commands);
+            seeds.push(stream);
+        }
+    }
+    seeds
+}
+
+fn stream(input: &[u8]) -> u64 {
+    thread_local! {
+        static REPLICA: Machine = Machine::new("replicaof 127.0.0.1 7000\nappendonly yes\nsave \"\"");
+    }
+    let mut machine = REPLICA.with(Clone::clone);
+    let mut log = Vec::new();
+    let mut rng = Rng::new(input.len() as u64);
+    let mut rest = input;
+    for _ in 0..12 {
+        machine.now = Millis(machine.now.0 + 700);
+        let mut outbox = machine.step(Input::Tick);
+        let mut link = None;
+        while !outbox.is_empty() {
+            for output in std::mem::take(&mut outbox) {
+                match output {
+                    Output::Dial(dialled, _) => {
+                        link = Some(dialled);
+                        outbox.extend(machine.step(Input::LinkUp(dialled)));
+                    }
+                    Output::Log(line) => log.push(line.replace(|letter: char| letter.is_ascii_hexdigit(), "")),
+                    _ => {}
+                }
+            }
+            // A line at a time at first, as a primary answers.
+            while let Some(to) = link.filter(|_| !rest.is_empty()) {
+                let line = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+                let len = if rng.below(4) == 0 { 1 + rng.below(rest.len()) } else { line };
+                let (piece, later) = rest.split_at(len);
+                rest = later;
+                let out = machine.step(Input::LinkBytes(to, piece.to_vec()));
+                if out.iter().any(|output| matches!(output, Output::LinkClose(_) | Output::Dial(..))) {
+                    link = None;
+                }
+                outbox.extend(out);
+            }
+        }
+        if let Some(link) = link.filter(|_| rng.below(3) == 0) {
+            machine.step(Input::LinkDown(link));
+        }
+    }
+    machine.ask(&[b"INFO", b"replication"]);
+    machine.ask(&[b"ROLE"]);
+    machine.ask(&[b"REPLICAOF", b"NO", b"ONE"]);
+    machine.ask(&[b"SET", b"after", b"x"]);
+    let again = Machine::boot("appendonly yes", machine.disk.clone(), machine.now);
+    if let Ok(again) = again {
+        assert!(machine.instance.persist.child.is_some() || machine.data() == again.data(), "the log makes other data");
+    }
+    log.truncate(8);
+    way((log, machine.instance.dbs[0].len().min(5)))
+}
+
+#[test]
+fn streams_of_any_bytes() {
+    let words = &[
+        "+OK\r\n",
+        "+PONG\r\n",
+        "+CONTINUE",
+        "+FULLRESYNC ",
+        "$EOF:",
+        HISTORY,
+        "\n",
+        "*1\r\n$4\r\nPING\r\n",
+        "*1\r\n$5\r\nMULTI\r\n",
+        "*1\r\n$4\r\nEXEC\r\n",
+        "*2\r\n$6\r\nSELECT\r\n$1\r\n9\r\n",
+    ];
+    fuzz(&Target { name: "stream", seeds: streams, words, run: stream });
+}
