@@ -10,6 +10,7 @@ use super::config::Limits;
 use super::dict::HashSeed;
 use super::disk::Disk;
 use super::evict;
+use super::hooks::Buffers;
 use super::keyspace::{Db, Slot};
 use super::notify::Class;
 use super::refusal::{self, Refusal};
@@ -278,6 +279,18 @@ impl<'a> Call<'a> {
         &self.server.clients[&self.client]
     }
 
+    /// This client as CLIENT LIST shows it.
+    pub fn describe_me(&mut self) -> String {
+        self.describe_client(self.client)
+    }
+
+    /// A client that there is, as CLIENT LIST shows it.
+    pub fn describe_client(&mut self, id: ClientId) -> String {
+        let request = (id == self.client).then_some(self.args);
+        let buffers = self.disk.outside().map_or_else(|| Buffers::usual(request), |outside| outside.buffers(id));
+        self.server.clients[&id].describe(self.now, request, buffers)
+    }
+
     pub fn me_mut(&mut self) -> &mut Client {
         self.server.clients.get_mut(&self.client).expect("a call's client lives as long as the call")
     }
@@ -394,7 +407,9 @@ impl Instance {
 
     /// Removes an expired key: propagated as a deletion, announced as `expired`, a change for WATCH.
     pub fn expire(&mut self, db: usize, key: &Bytes, out: &mut Outbox) {
+        let began_us = self.hooks.micros();
         self.dbs[db].remove(key);
+        self.note_latency("expire-del", began_us, self.now);
         self.stats.expired_keys += 1;
         self.propagate(db, self.deletion("lazyfree-lazy-expire", key));
         self.touch(db, key);

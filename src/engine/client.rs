@@ -3,6 +3,7 @@
 use super::acl::{self, User};
 use super::blocked::Blocked;
 use super::command::{Command, Flags};
+use super::hooks::Buffers;
 use super::refusal;
 use super::replication::attach::Replica;
 use super::tracking::Tracking;
@@ -198,23 +199,24 @@ impl Client {
         if set.is_empty() { String::from("N") } else { set }
     }
 
-    /// One line of CLIENT LIST, without its end. `request` is what this client is sending right now; the sizes of buffers
-    /// are those of redis-server for a small request.
-    pub fn describe(&self, now: Millis, request: Option<&[Bytes]>) -> String {
-        const QUERY_BUFFER: usize = 20474;
+    /// One line of CLIENT LIST, without its end. `request` is what this client is sending right now: it counts as still in
+    /// the buffer.
+    pub fn describe(&self, now: Millis, request: Option<&[Bytes]>, buffers: Buffers) -> String {
         let sent = request.map_or(0, crate::resp::encode::request_len);
         let arguments = request.map_or(0, |args| args.iter().map(|arg| arg.len()).sum::<usize>());
         let queued = self.transaction.as_ref().map_or(0, |transaction| {
             let words = transaction.queue.iter().flat_map(|(_, args)| args);
             words.map(|arg| arg.len() + size_of::<usize>()).sum::<usize>()
         });
-        let (buffered, free) = if request.is_some() { (sent, QUERY_BUFFER.saturating_sub(sent)) } else { (0, 0) };
+        let query = buffers.query + sent;
+        let free = buffers.query_size.saturating_sub(query);
+        let (obl, oll, omem) = buffers.output();
         let command = self
             .last_command
             .map_or_else(|| String::from("NULL"), |command| command.name.to_ascii_lowercase().replace(' ', "|"));
         format!(
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} qbuf={} \
-             qbuf-free={} argv-mem={} multi-mem={} rbs=1024 rbp=0 obl=0 oll=0 omem=0 tot-mem={} events=r cmd={} user={} \
+             qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp=0 obl={obl} oll={oll} omem={omem} tot-mem={} events=r cmd={} user={} \
              redir={} resp={} lib-name={} lib-ver={}",
             self.id.0,
             self.addr,
@@ -229,11 +231,12 @@ impl Client {
             self.patterns.len(),
             self.shard_channels.len(),
             self.transaction.as_ref().map_or(-1, |transaction| transaction.queue.len() as i64),
-            buffered,
+            query,
             free,
             arguments,
             queued,
-            buffered + free + arguments + queued + 1800,
+            buffers.reply_size,
+            query + free + arguments + queued + buffers.reply_size + omem + 776,
             command,
             self.user.name.lossy(),
             self.tracking.as_deref().map_or(-1, |it| it.redirect.map_or(0, |id| id.0 as i64)),
@@ -265,6 +268,25 @@ impl Instance {
         };
         self.stats.rejected_connections += 1;
         out.extend([Output::Reply(id, refusal.into()), Output::Close(id)]);
+    }
+
+    /// Ends connections that have sent nothing for longer than `timeout`; not those that wait, listen or replicate
+    /// (`clientsCronHandleTimeout`).
+    pub(super) fn close_idle(&mut self, out: &mut Outbox) {
+        let (now, limit) = (self.now.secs(), self.config.timeout_secs);
+        let is_idle = |client: &&Client| {
+            now.saturating_sub(client.last_seen_at.secs()) > limit
+                && client.blocked.is_none()
+                && !client.is_subscriber()
+                && !client.is_replica()
+                && !client.monitor
+                && !client.primary
+        };
+        let idle: Vec<ClientId> = self.clients.values().filter(is_idle).map(|client| client.id).collect();
+        for id in idle {
+            out.push(Output::Close(id));
+            self.hang_up(id);
+        }
     }
 
     /// Makes a connection the default user's, who need not log in if they need no password.
@@ -307,5 +329,46 @@ impl Instance {
         client.asking = false;
         client.no_evict = false;
         client.no_touch = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::base::Millis;
+    use crate::engine::Input;
+    use crate::engine::testing::Lab;
+
+    #[test]
+    fn timeout_ends_those_who_are_silent_but_not_those_who_wait_or_listen() {
+        let mut lab = Lab::new(1);
+        lab.send("waits", &["BLPOP", "queue", "0"]);
+        lab.send("listens", &["SUBSCRIBE", "news"]);
+        lab.send("silent", &["PING"]);
+        lab.ask(&["CONFIG", "SET", "timeout", "5"]);
+        lab.now += Millis(5999);
+        lab.step(Input::Tick);
+        assert_eq!(lab.instance.clients.len(), 4, "five seconds are not over before the sixth");
+        lab.send("", &["PING"]);
+        lab.now += Millis(1);
+        lab.step(Input::Tick);
+        let left = ["waits", "listens", "silent", ""].map(|name| {
+            let id = lab.client(name);
+            lab.instance.clients.contains_key(&id)
+        });
+        assert_eq!(left, [true, true, false, true]);
+    }
+
+    #[test]
+    fn what_was_read_under_tracking_is_forgotten_also_when_nobody_tracks_any_more() {
+        let mut lab = Lab::new(1);
+        lab.ask(&["HELLO", "3"]);
+        for forget in [["SET", "a", "1", "KEEPTTL"].as_slice(), &["FLUSHALL"]] {
+            lab.ask(&["CLIENT", "TRACKING", "ON"]);
+            lab.ask(&["GET", "a"]);
+            lab.ask(&["CLIENT", "TRACKING", "OFF"]);
+            assert_eq!(lab.instance.trackers.keys(), 1);
+            lab.ask(forget);
+            assert_eq!(lab.instance.trackers.keys(), 0, "{forget:?}");
+        }
     }
 }

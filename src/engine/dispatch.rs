@@ -651,6 +651,9 @@ impl Instance {
         if self.active_expire && self.expires_keys() {
             self.expire_cycle(env.now, out);
         }
+        if self.config.timeout_secs > 0 && !self.cron_paused {
+            self.close_idle(out);
+        }
         if self.eviction_pool.under_way {
             self.make_room(env.now, env.rng, out);
         }

@@ -113,9 +113,18 @@ impl Instance {
         }
         self.dbs.iter_mut().for_each(Db::track_memory);
         self.eviction_pool.under_way = false;
-        let (mut evicted, mut began_us) = (0u32, None);
+        if self.used_memory() <= max {
+            return true;
+        }
+        let began_us = self.hooks.micros();
+        let done = self.evict_until(max, began_us, now, rng, out);
+        self.note_latency("eviction-cycle", began_us, now);
+        done
+    }
+
+    fn evict_until(&mut self, max: u64, began_us: u64, now: Millis, rng: &mut Rng, out: &mut Outbox) -> bool {
+        let mut evicted = 0u32;
         while self.used_memory() > max {
-            let began_us = *began_us.get_or_insert_with(|| self.hooks.micros());
             let Some((db, key)) = self.victim(now, rng) else { return false };
             self.evict(db, &key, out);
             evicted += 1;
@@ -142,7 +151,9 @@ impl Instance {
     }
 
     fn evict(&mut self, db: usize, key: &Bytes, out: &mut Outbox) {
+        let began_us = self.hooks.micros();
         self.dbs[db].remove(key);
+        self.note_latency("eviction-del", began_us, self.now);
         self.stats.evicted_keys += 1;
         self.propagate(db, self.deletion("lazyfree-lazy-eviction", key));
         self.touch(db, key);

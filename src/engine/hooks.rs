@@ -3,15 +3,47 @@
 //! All are absent in the lab, where a command takes no time: SLOWLOG, LATENCY and the `usec` of commandstats then show
 //! only what DEBUG SLEEP pretends to have taken. `redlab serve` sets them.
 
-use super::{Input, Output};
+use super::{ClientId, Input, Output};
+use crate::base::Bytes;
 use crate::resp::Protocol;
 
 /// The other clients, for a script that has been running for longer than `busy-reply-threshold`.
 pub trait Outside {
     /// What has come from them since it was last asked.
     fn arrived(&mut self) -> Vec<Input>;
+    /// How full a client's buffers are.
+    fn buffers(&self, id: ClientId) -> Buffers;
     /// Hands out what they are told, each in the protocol that they speak.
     fn tell(&mut self, said: Vec<(Protocol, Output)>);
+}
+
+/// The buffers of a connection, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Buffers {
+    /// Sent by the client, and no whole request yet.
+    pub query: usize,
+    /// What the query buffer can hold.
+    pub query_size: usize,
+    /// What waits to be written.
+    pub reply: usize,
+    pub reply_size: usize,
+}
+
+impl Buffers {
+    /// Redis keeps so much of what is to be written in one place, and the rest in a list of pieces of this size.
+    const PIECE: usize = 16 * 1024;
+
+    /// As redis-server would show them of a client that sends a small `request` just now, or none for a while.
+    pub fn usual(request: Option<&[Bytes]>) -> Buffers {
+        let query_size = if request.is_some() { 20474 } else { 0 };
+        Buffers { query: 0, query_size, reply: 0, reply_size: 1024 }
+    }
+
+    /// CLIENT LIST's `obl`, `oll` and `omem`.
+    pub fn output(&self) -> (usize, usize, usize) {
+        let listed = self.reply.saturating_sub(Buffers::PIECE);
+        (self.reply - listed, listed.div_ceil(Buffers::PIECE), listed)
+    }
 }
 
 /// Plain functions, so that an instance stays a value that can be cloned.

@@ -158,6 +158,8 @@ pub struct Instance {
     pub pubsub: PubSub,
     pub stats: Stats,
     pub waiting: Waiting,
+    /// The database with which active expiry goes on.
+    pub expire_from: usize,
     pub eviction_pool: evict::Pool,
     /// Who watches which key.
     pub watchers: BTreeMap<(usize, Bytes), Vec<ClientId>>,
@@ -225,6 +227,7 @@ impl Instance {
             pubsub: PubSub::default(),
             stats,
             waiting: Waiting::default(),
+            expire_from: 0,
             eviction_pool: evict::Pool::default(),
             watchers: BTreeMap::new(),
             dirty: 0,

@@ -3,6 +3,7 @@
 //! The engine knows no sockets: whoever holds them asks here what the limit is and whether it is exceeded.
 
 use super::client::{Client, ClientId};
+use super::hooks::Buffers;
 use super::{Instance, Outbox, Output};
 use crate::base::Millis;
 
@@ -44,9 +45,9 @@ impl Instance {
     }
 
     /// Ends a client for which too much waits to be sent.
-    pub fn cut_off(&mut self, id: ClientId, out: &mut Outbox) {
+    pub fn cut_off(&mut self, id: ClientId, buffers: Buffers, out: &mut Outbox) {
         let Some(client) = self.clients.get(&id) else { return };
-        let line = client.describe(self.now, None);
+        let line = client.describe(self.now, None, buffers);
         out.push(Output::Log(format!(
             "# Client {line} scheduled to be closed ASAP for overcoming of output buffer limits."
         )));

@@ -98,6 +98,15 @@ impl Latency {
 }
 
 impl Instance {
+    /// Notes how long something other than a command took that began at `began_us` by the stopwatch.
+    pub(super) fn note_latency(&mut self, event: &'static str, began_us: u64, now: Millis) {
+        let ms = self.hooks.micros().saturating_sub(began_us) / 1000;
+        if ms > 0 {
+            let threshold_ms = self.config.int("latency-monitor-threshold") as u64;
+            self.latency.sample(event, now, ms, threshold_ms);
+        }
+    }
+
     /// Books `micros` that the command of `call` took.
     pub(super) fn clock_command(call: &mut Call, micros: u64) {
         let stat: &mut CommandStat = &mut call.server.stats.commands[call.index];

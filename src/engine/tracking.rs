@@ -72,7 +72,9 @@ impl Instance {
 
     /// Notes that `key` changed, for those who track it.
     pub(super) fn invalidate(&mut self, key: &[u8]) {
+        // What those have read who track no longer is forgotten here, too.
         if self.trackers.clients == 0 {
+            self.trackers.readers.remove(key);
             return;
         }
         self.trackers.changed.insert(Bytes::copy(key), self.current);
@@ -93,9 +95,6 @@ impl Instance {
 
     /// A whole database was emptied: one message without a key to everybody who tracks.
     pub(super) fn invalidate_all(&mut self) {
-        if self.trackers.clients == 0 {
-            return;
-        }
         let trackers = self.clients.values().filter(|client| client.tracking.is_some()).map(|client| (client.id, None));
         self.trackers.pending.extend(trackers);
         self.trackers.readers.clear();

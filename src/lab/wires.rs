@@ -5,6 +5,7 @@ use super::process::Process;
 use super::world::World;
 use crate::base::Millis;
 use crate::engine::cluster::NodeId;
+use crate::engine::hooks::Buffers;
 use crate::engine::link::{Address, LinkId};
 use crate::engine::{ClientId, Input, Instance, Output};
 use crate::port::NetworkChange;
@@ -244,7 +245,8 @@ impl World {
         let instance = self.processes[at].instance.as_ref();
         if instance.is_some_and(|it| it.output_limit(client).is_exceeded(pending, None, self.now)) {
             self.network.forget_held(wire, to);
-            let out = self.with_instance(at, |instance, _, out| instance.cut_off(client, out));
+            let buffers = Buffers { reply: pending as usize, ..Buffers::usual(None) };
+            let out = self.with_instance(at, |instance, _, out| instance.cut_off(client, buffers, out));
             self.absorb(at, None, out);
         }
     }

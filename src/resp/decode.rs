@@ -44,6 +44,15 @@ impl Buffer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Makes room for `len` bytes in all, not counting those used up, and gives back what is more than that.
+    fn resize(&mut self, len: usize) {
+        self.bytes.drain(..self.at);
+        self.at = 0;
+        self.bytes.shrink_to(len);
+        // Where there is not so much memory the buffer grows with what really comes.
+        let _ = self.bytes.try_reserve_exact(len.saturating_sub(self.bytes.len()));
+    }
+
     fn rest(&self) -> &[u8] {
         &self.bytes[self.at..]
     }
@@ -59,10 +68,17 @@ impl Buffer {
     }
 }
 
+/// Room that is made for a client's first bytes, and below which a buffer is not trimmed (`PROTO_IOBUF_LEN`).
+const ROOM: usize = 16 * 1024;
+/// An argument from this size on gets its room at once; a larger buffer is trimmed to what was needed of late.
+const BIG: usize = 32 * 1024;
+
 /// Requests of one client, as they arrive.
 #[derive(Clone, Debug, Default)]
 pub struct Requests {
     buffer: Buffer,
+    /// Most bytes held since the last `trim`.
+    peak: usize,
     /// Arguments that the current request still lacks; 0 between requests.
     missing: usize,
     bulk_len: Option<usize>,
@@ -83,12 +99,36 @@ impl Requests {
     }
 
     pub fn feed(&mut self, bytes: &[u8]) {
+        if self.buffer.bytes.capacity() < ROOM {
+            self.buffer.bytes.reserve_exact(ROOM);
+        }
         self.buffer.feed(bytes);
+        self.peak = self.peak.max(self.buffered());
     }
 
     /// Bytes held that belong to no whole request yet.
     pub fn buffered(&self) -> usize {
         self.buffer.rest().len()
+    }
+
+    /// Bytes for which there is room.
+    pub fn capacity(&self) -> usize {
+        self.buffer.bytes.capacity()
+    }
+
+    /// Gives memory back, to be called about once a second (`clientsCronResizeQueryBuffer`): all that is free if the client
+    /// has been idle for more than two seconds, else of a large buffer what has not been needed since the last call.
+    pub fn trim(&mut self, idle_secs: u64) {
+        let announced = self.bulk_len.map_or(0, |len| len + 2);
+        let (used, size) = (self.buffered(), self.capacity());
+        if size - used > 4096 {
+            if idle_secs > 2 {
+                self.buffer.resize(used);
+            } else if size > BIG && size / 2 > self.peak {
+                self.buffer.resize(self.peak.max(announced));
+            }
+        }
+        self.peak = used.max(announced);
     }
 
     /// The next whole request, never empty; None if more bytes are needed.
@@ -176,7 +216,12 @@ impl Requests {
                     return refuse("unauthenticated bulk length");
                 }
                 self.buffer.at += used;
-                Ok(Some(n as usize))
+                let len = n as usize;
+                if len >= BIG && self.buffer.rest().len() < len + 2 && self.buffer.bytes.capacity() < len + 2 {
+                    self.buffer.resize(len + 2);
+                    self.peak = self.peak.max(len + 2);
+                }
+                Ok(Some(len))
             }
             _ => refuse("invalid bulk length"),
         }
@@ -401,6 +446,35 @@ mod tests {
         let all = requests(b"PING\r\n\r\n*0\r\n*-1\r\nset 'a b' \"\\x41\"\n*2\r\n$3\r\nGET\r\n$2\r\n\r\n\r\n").unwrap();
         let args = |words: &[&str]| words.iter().map(|&word| Bytes::from(word)).collect::<Vec<_>>();
         assert_eq!(all, [args(&["PING"]), args(&["set", "a b", "A"]), args(&["GET", "\r\n"])]);
+    }
+
+    #[test]
+    fn the_buffer_grows_and_shrinks_as_that_of_redis() {
+        let mut requests = Requests::new();
+        requests.feed(b"PING\r\n");
+        assert_eq!(requests.capacity(), ROOM);
+        requests.next(Limits::default()).unwrap();
+        // A large argument has its room before it has come, and keeps it while it may still come.
+        requests.feed(b"*2\r\n$4\r\nECHO\r\n$400000\r\n");
+        assert_eq!(requests.next(Limits::default()), Ok(None));
+        assert_eq!((requests.buffered(), requests.capacity()), (0, 400_002));
+        requests.trim(2);
+        assert_eq!(requests.capacity(), 400_002);
+        let text = b"x".repeat(400_000);
+        requests.feed(&[&text, b"\r\n".as_slice()].concat());
+        assert_eq!(requests.next(Limits::default()).unwrap().map(|args| args[1].len()), Some(400_000));
+        // Of a large buffer is given back what was not needed between two looks ...
+        requests.trim(0);
+        requests.feed(b"*2\r\n$4\r\nECHO\r\n$100\r\n");
+        requests.trim(0);
+        assert!((20..1000).contains(&requests.capacity()), "{}", requests.capacity());
+        // ... and of an idle client's all that is free.
+        requests.feed(b"x");
+        requests.trim(3);
+        assert!(requests.capacity() < 100, "{}", requests.capacity());
+        requests.feed(&[&text[1..100], b"\r\nPING\r\n".as_slice()].concat());
+        assert_eq!(requests.next(Limits::default()).unwrap().map(|args| args[1].len()), Some(100));
+        assert_eq!(requests.next(Limits::default()).unwrap().map(|args| args.len()), Some(1));
     }
 
     #[test]

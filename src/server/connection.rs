@@ -2,6 +2,7 @@
 
 use super::listen::Stream;
 use crate::base::Millis;
+use crate::engine::hooks::Buffers;
 use crate::resp::decode::Requests;
 use std::io::{self, Read, Write};
 
@@ -29,6 +30,8 @@ pub struct Connection {
     pub closing: bool,
     /// The poll has been asked to say when the socket can take more.
     pub waits_to_write: bool,
+    /// When it was last read from.
+    pub read_at: Millis,
     /// Since when more waits to be written than the soft limit allows.
     pub over_soft_since: Option<Millis>,
 }
@@ -37,7 +40,7 @@ pub struct Connection {
 const KEPT_BYTES: usize = 64 * 1024;
 
 impl Connection {
-    pub fn new(stream: Stream, node: usize) -> Connection {
+    pub fn new(stream: Stream, node: usize, now: Millis) -> Connection {
         let requests = Requests::new();
         Connection {
             stream,
@@ -47,6 +50,7 @@ impl Connection {
             written: 0,
             closing: false,
             waits_to_write: false,
+            read_at: now,
             over_soft_since: None,
         }
     }
@@ -68,6 +72,23 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => (Got::Nothing, 0),
                 Err(_) => (Got::End, 0),
             };
+        }
+    }
+
+    pub fn buffers(&self) -> Buffers {
+        Buffers {
+            query: self.requests.buffered(),
+            query_size: self.requests.capacity(),
+            reply: self.pending(),
+            reply_size: self.out.capacity(),
+        }
+    }
+
+    /// Gives back what memory the client does not need; to be called about once a second.
+    pub fn trim(&mut self, idle_secs: u64) {
+        self.requests.trim(idle_secs);
+        if idle_secs > 2 && self.out.is_empty() {
+            self.out.shrink_to_fit();
         }
     }
 

@@ -77,6 +77,7 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
         }
         if SystemTime::now() >= due {
             let began = Instant::now();
+            server.look_after_connections(wall_clock());
             server.tick_all(wall_clock(), log);
             turn.ticked(began);
             last_tick = SystemTime::now();
@@ -98,14 +99,14 @@ fn limits_of(node: &Node, id: ClientId) -> decode::Limits {
     decode::Limits { bulk_len: config.proto_max_bulk_len, unauthenticated }
 }
 
-fn wall_clock() -> Millis {
+pub(super) fn wall_clock() -> Millis {
     Millis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
 }
 
 pub(super) struct Server {
     pub(super) poll: Poll,
     /// None: this instance has ended.
-    nodes: Vec<Option<Box<Node>>>,
+    pub(super) nodes: Vec<Option<Box<Node>>>,
     /// What each listens on, as far as its configuration says.
     ports: Vec<u16>,
     /// Tokens below are listeners: node and listener of each, those of the bus behind those for clients.
@@ -130,6 +131,8 @@ pub(super) struct Server {
     /// Of `dirty`, while a script runs: what has to wait for the event loop.
     pub(super) late: Vec<usize>,
     pub(super) links_accepted: u64,
+    /// Which part of the connections is looked after next.
+    pub(super) care_round: usize,
     /// Links with something to write.
     pub(super) dirty_links: Vec<usize>,
 }
@@ -161,6 +164,7 @@ impl Server {
             links: Links::default(),
             late: Vec::new(),
             links_accepted: 0,
+            care_round: 0,
             dirty_links: Vec::new(),
         })
     }
@@ -248,7 +252,7 @@ impl Server {
             self.next_client += 1;
             let token = self.token_of(id);
             self.poll.registry().register(stream.source(), Token(token), Interest::READABLE)?;
-            self.connections.insert(token, Connection::new(stream, index));
+            self.connections.insert(token, Connection::new(stream, index, now));
             self.step(index, now, Input::ConnectFrom(id, Ends { addr, laddr, unix }), log);
         }
     }
@@ -269,6 +273,10 @@ impl Server {
             Got::End => return self.hang_up(token, now, log),
             Got::Bytes => {}
             Got::Full => self.unread.push(token),
+        }
+        connection.read_at = now;
+        if self.cut_off_if_too_long(token, now, log) {
+            return;
         }
         let mut batch = std::mem::take(&mut self.batch);
         while self.take_batch(token, &mut batch) {
@@ -378,7 +386,7 @@ impl Server {
         encode::reply(&mut connection.out, reply, protocol);
     }
 
-    fn hang_up(&mut self, token: usize, now: Millis, log: &mut Log) {
+    pub(super) fn hang_up(&mut self, token: usize, now: Millis, log: &mut Log) {
         if let Some(mut connection) = self.connections.remove(&token) {
             // The socket is closed right after; a failure to deregister it changes nothing.
             let _ = self.poll.registry().deregister(connection.stream.source());
@@ -434,10 +442,11 @@ impl Server {
         let now = wall_clock();
         late.retain(|token| self.is_over_limit(*token, now));
         for token in late {
-            let (index, id) = (self.connections[&token].node, self.id_of(token));
+            let (id, connection) = (self.id_of(token), &self.connections[&token]);
+            let (index, buffers) = (connection.node, connection.buffers());
             let Some(node) = &mut self.nodes[index] else { continue };
             let mut out = Outbox::new();
-            node.instance.cut_off(id, &mut out);
+            node.instance.cut_off(id, buffers, &mut out);
             for output in out {
                 if let Output::Log(line) = output {
                     log(index, &line);
@@ -525,6 +534,25 @@ mod tests {
             client.write_all(&request).expect("it reads");
             heard(&mut client, "+OK\r\n");
         }
+        stop.store(true, Ordering::Relaxed);
+        server.join().expect("no panic").expect("the poll worked");
+    }
+
+    #[test]
+    fn who_sends_more_than_the_query_buffer_may_hold_is_cut_off() {
+        let (stop, begin) = (Arc::new(AtomicBool::new(false)), Arc::new(Barrier::new(1)));
+        let (port, server) = served(&stop, &begin);
+        let mut client = connected(port);
+        client
+            .write_all(b"CONFIG SET client-query-buffer-limit 1mb\r\n*2\r\n$4\r\nECHO\r\n$3000000\r\n")
+            .expect("it reads");
+        heard(&mut client, "+OK\r\n");
+        // It may be cut off before all is written.
+        let _ = client.write_all(&[b'x'; 3_000_000]);
+        assert!(matches!(client.read(&mut [0; 1]), Ok(0) | Err(_)), "no reply, but the end");
+        let mut other = connected(port);
+        other.write_all(b"SET k v\r\n").expect("it reads");
+        heard(&mut other, "+OK\r\n");
         stop.store(true, Ordering::Relaxed);
         server.join().expect("no panic").expect("the poll worked");
     }

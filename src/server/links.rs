@@ -41,7 +41,8 @@ impl Links {
     fn add(&mut self, node: usize, id: LinkId, stream: TcpStream, up: bool) -> usize {
         let token = FIRST_LINK + self.made;
         self.made += 1;
-        self.by_token.insert(token, Link { id, connection: Connection::new(Stream::Tcp(stream), node), up });
+        self.by_token
+            .insert(token, Link { id, connection: Connection::new(Stream::Tcp(stream), node, Millis::ZERO), up });
         self.tokens.insert((node, id), token);
         token
     }

@@ -5,12 +5,12 @@
 //! the clients of other instances in this process, wait until the step has ended.
 
 use super::connection::{Connection, Got};
-use super::event_loop::Server;
+use super::event_loop::{Server, wall_clock};
 use super::links::FIRST_LINK;
 use super::listen::{Listener, Stream};
 use crate::engine::client::Ends;
 use crate::engine::disk::{Disk, DiskError};
-use crate::engine::hooks::Outside;
+use crate::engine::hooks::{Buffers, Outside};
 use crate::engine::{ClientId, Input, Output};
 use crate::resp::{Protocol, Reply, decode, encode};
 use mio::{Events, Interest, Token};
@@ -48,6 +48,10 @@ impl Outside for Lent<'_> {
         inputs
     }
 
+    fn buffers(&self, id: ClientId) -> Buffers {
+        self.server.connections.get(&self.server.token_of(id)).map(Connection::buffers).unwrap_or_default()
+    }
+
     fn tell(&mut self, said: Vec<(Protocol, Output)>) {
         for (protocol, output) in said {
             let (Output::Reply(id, _) | Output::Push(id, _) | Output::Raw(id, _) | Output::Close(id)) = &output else {
@@ -82,7 +86,7 @@ impl Lent<'_> {
             self.server.next_client += 1;
             let token = self.server.token_of(id);
             if self.server.poll.registry().register(stream.source(), Token(token), Interest::READABLE).is_ok() {
-                self.server.connections.insert(token, Connection::new(stream, index));
+                self.server.connections.insert(token, Connection::new(stream, index, wall_clock()));
                 inputs.push(Input::ConnectFrom(id, Ends { addr, laddr, unix }));
                 self.read(token, inputs);
             }

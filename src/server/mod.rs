@@ -3,6 +3,7 @@
 //! One thread, one event loop, as in Redis: read what has come, run it, write the answers in one go. An instance gets the
 //! real clock, real files below its working directory, and a seed that nobody can guess. Loopback unless told otherwise.
 
+mod care;
 mod connection;
 mod disk;
 mod event_loop;

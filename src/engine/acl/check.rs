@@ -6,6 +6,7 @@ use super::selector::Denied;
 use crate::base::Bytes;
 use crate::engine::client::{Client, ClientId};
 use crate::engine::commands::Entry;
+use crate::engine::hooks::Buffers;
 use crate::engine::refusal::Refusal;
 use crate::engine::{Instance, Outbox, Output};
 use std::sync::Arc;
@@ -69,7 +70,7 @@ impl Instance {
         args: &[Bytes],
     ) {
         let now = self.now;
-        let client = self.clients[&id].describe(now, Some(args));
+        let client = self.clients[&id].describe(now, Some(args), Buffers::usual(Some(args)));
         let entry = LogEntry { id: 0, count: 1, reason, context, object, user, client, created: now, updated: now };
         self.acl.log.add(entry, self.config.int("acllog-max-len") as usize);
     }

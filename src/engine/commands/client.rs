@@ -187,7 +187,7 @@ fn id(call: &mut Call) -> Outcome {
 }
 
 fn info(call: &mut Call) -> Outcome {
-    let line = format!("{}\n", call.me().describe(call.now, Some(call.args)));
+    let line = format!("{}\n", call.describe_me());
     Ok(Reply::Verbatim("txt", Bytes::from(line)))
 }
 
@@ -205,10 +205,10 @@ fn list(call: &mut Call) -> Outcome {
     } else {
         return Err(refusal::SYNTAX);
     };
+    let all: Vec<ClientId> = all.into_iter().map(|client| client.id).collect();
     let mut text = String::new();
-    for client in all {
-        let request = (client.id == call.client).then_some(call.args);
-        text.push_str(&client.describe(call.now, request));
+    for id in all {
+        text.push_str(&call.describe_client(id));
         text.push('\n');
     }
     Ok(Reply::Verbatim("txt", Bytes::from(text)))

@@ -107,7 +107,7 @@ fn replicaof(call: &mut Call) -> Outcome {
     if call.server.failover_under_way() {
         return Err(Refusal::new("ERR REPLICAOF not allowed while failing over."));
     }
-    let client = call.me().describe(call.now, Some(call.args));
+    let client = call.describe_me();
     if call.is(1, "NO") && call.is(2, "ONE") {
         if call.server.is_replica() {
             let mut env = Env { now: call.now, rng: call.rng, disk: call.disk };

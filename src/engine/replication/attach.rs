@@ -227,7 +227,7 @@ fn take_over(call: &mut Call) -> Result<(), Refusal> {
     if !id.eq_ignore_ascii_case(&call.server.replication.id) {
         return Err(Refusal::new("ERR PSYNC FAILOVER replid must match my replid."));
     }
-    let client = call.me().describe(call.now, Some(call.args));
+    let client = call.describe_me();
     let mut env = Env { now: call.now, rng: call.rng, disk: call.disk };
     call.server.promote(&mut env, call.out);
     notice(call.out, format!("MASTER MODE enabled (failover request from '{client}')"));

@@ -3,6 +3,7 @@
 use super::attach::State;
 use super::words;
 use crate::base::Bytes;
+use crate::engine::hooks::Buffers;
 use crate::engine::persist::aof;
 use crate::engine::{ANY_DB, Instance, Outbox, Output};
 
@@ -65,7 +66,8 @@ impl Instance {
         }
         for (id, pending) in late {
             if self.output_limit(id).is_exceeded(pending, None, self.now) {
-                self.cut_off(id, out);
+                let buffers = Buffers { reply: pending as usize, ..Buffers::usual(None) };
+                self.cut_off(id, buffers, out);
             }
         }
     }
