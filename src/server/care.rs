@@ -1,4 +1,5 @@
-//! What is done for the connections beside their requests: memory given back, and those cut off that send too much at once.
+//! What is done for the connections beside their requests: memory is given back, the system asks silent ones for a sign of
+//! life, and those are cut off that send too much at once.
 //!
 //! As Redis' clientsCron it comes to each connection about once a second: to all of few, to a tenth of many at each tick.
 
@@ -22,6 +23,9 @@ impl Server {
             let id = self.id_of(token);
             let Some(connection) = self.connections.get_mut(&token) else { continue };
             let Some(node) = &mut self.nodes[connection.node] else { continue };
+            if !std::mem::replace(&mut connection.kept_alive, true) {
+                connection.stream.keep_alive(node.instance.config.int("tcp-keepalive") as u64);
+            }
             let Some(client) = node.instance.clients.get_mut(&id).filter(|_| !node.instance.cron_paused) else {
                 continue;
             };

@@ -30,6 +30,8 @@ pub struct Connection {
     pub closing: bool,
     /// The poll has been asked to say when the socket can take more.
     pub waits_to_write: bool,
+    /// `tcp-keepalive` has been seen to.
+    pub kept_alive: bool,
     /// When it was last read from.
     pub read_at: Millis,
     /// Since when more waits to be written than the soft limit allows.
@@ -50,6 +52,7 @@ impl Connection {
             written: 0,
             closing: false,
             waits_to_write: false,
+            kept_alive: false,
             read_at: now,
             over_soft_since: None,
         }

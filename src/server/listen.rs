@@ -4,9 +4,11 @@ use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use mio::net::{UnixListener, UnixStream};
+use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Why a port could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +122,19 @@ impl Stream {
             }
             #[cfg(unix)]
             Stream::Unix(_) => Ok(true),
+        }
+    }
+
+    /// Lets the system ask the other side for a sign of life after so many seconds of silence, and give it up after three
+    /// that were not answered, a third of that apart (`anetKeepAlive`). 0: never.
+    pub fn keep_alive(&self, secs: u64) {
+        let Stream::Tcp(stream) = self else { return };
+        if secs > 0 {
+            let time = Duration::from_secs(secs);
+            let interval = Duration::from_secs((secs / 3).max(1));
+            let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(3);
+            // A system that cannot do it serves all the same.
+            let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
         }
     }
 
