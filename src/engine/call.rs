@@ -102,20 +102,45 @@ impl<'a> Call<'a> {
         key: &Bytes,
         new: impl FnOnce() -> K,
     ) -> Result<&mut K, Refusal> {
-        let position = match self.live_position(key) {
-            Some(position) => position,
-            None => {
-                self.insert(key, new().into_value());
-                self.db_ref().position(key).expect("just inserted")
-            }
-        };
-        K::of_mut(&mut self.touch_access(position).value).ok_or(refusal::WRONGTYPE)
+        let found = self.live_position(key);
+        if let Some(position) = found {
+            self.touch_access(position);
+        }
+        self.found_or_inserted(found, key, new)
+    }
+
+    /// As `write_or_insert`, for a key that has been looked up before.
+    pub fn peek_or_insert<K: Kind + 'static>(
+        &mut self,
+        key: &Bytes,
+        new: impl FnOnce() -> K,
+    ) -> Result<&mut K, Refusal> {
+        let found = self.live_position(key);
+        self.found_or_inserted(found, key, new)
+    }
+
+    fn found_or_inserted<K: Kind + 'static>(
+        &mut self,
+        found: Option<usize>,
+        key: &Bytes,
+        new: impl FnOnce() -> K,
+    ) -> Result<&mut K, Refusal> {
+        let position = found.unwrap_or_else(|| {
+            self.put_at(None, key, new().into_value(), false);
+            self.db_ref().position(key).expect("just inserted")
+        });
+        K::of_mut(&mut self.db_mut().at_mut(position).value).ok_or(refusal::WRONGTYPE)
     }
 
     /// The value of a key that `read` or `write` has just looked up, without looking anew for expiry and without marks:
     /// for commands that hold several values at once.
     pub fn peek<K: Kind + 'static>(&self, key: &[u8]) -> Option<&K> {
         self.db_ref().slot(key).and_then(|slot| K::of(&slot.value))
+    }
+
+    /// As `peek`, to change it.
+    pub fn peek_mut<K: Kind + 'static>(&mut self, key: &[u8]) -> Option<&mut K> {
+        self.db_mut().slot_mut(key).and_then(|slot| K::of_mut(&mut slot.value))
     }
 
     /// Whether `key` exists; expires lazily, counts nothing.
@@ -200,11 +225,22 @@ impl<'a> Call<'a> {
     }
 
     fn insert_with(&mut self, key: &Bytes, value: Value, keep_ttl: bool) {
-        match self.live_position(key) {
-            Some(position) => {
-                self.touch_access(position);
-                self.db_mut().replace(position, value, keep_ttl);
-            }
+        let found = self.live_position(key);
+        if let Some(position) = found {
+            self.touch_access(position);
+        }
+        self.put_at(found, key, value, keep_ttl);
+    }
+
+    /// Puts a value under a key that has been looked up before: no access is marked once more.
+    pub fn put(&mut self, key: &Bytes, value: Value, keep_ttl: bool) {
+        let found = self.live_position(key);
+        self.put_at(found, key, value, keep_ttl);
+    }
+
+    fn put_at(&mut self, found: Option<usize>, key: &Bytes, value: Value, keep_ttl: bool) {
+        match found {
+            Some(position) => drop(self.db_mut().replace(position, value, keep_ttl)),
             None => {
                 let stamp = self.server.access_stamp(self.now);
                 self.db_mut().insert(key, value, stamp, keep_ttl);

@@ -43,7 +43,9 @@ fn minutes(now: Millis) -> u32 {
 
 /// The LFU counter now, 0..=255, less one for each `decay_minutes` since the stamp; 0 minutes: never less.
 pub fn frequency(stamp: u32, now: Millis, decay_minutes: u32) -> u8 {
-    let elapsed = (minutes(now).wrapping_sub(stamp >> 16)) & 0xffff;
+    let (now, then) = (minutes(now), stamp >> 16);
+    // Redis' minutes begin again at 0 after 65535, and it counts the turn as one less.
+    let elapsed = if now >= then { now - then } else { 0xffff - then + now };
     let decayed = elapsed.checked_div(decay_minutes).unwrap_or(0);
     (stamp & 0xff).saturating_sub(decayed) as u8
 }
@@ -143,7 +145,7 @@ impl Instance {
     pub(super) fn needs_memory(&self, id: ClientId, command: &Command) -> bool {
         let transaction = self.clients.get(&id).and_then(|client| client.transaction.as_ref());
         match (transaction, command.name) {
-            (_, "DISCARD" | "MULTI" | "QUIT" | "RESET") => command.flags.has(DENYOOM),
+            (_, "DISCARD" | "QUIT" | "RESET") => command.flags.has(DENYOOM),
             (Some(transaction), "EXEC") => transaction.queue.iter().any(|(command, _)| command.flags.has(DENYOOM)),
             (Some(_), _) => true,
             (None, _) => command.flags.has(DENYOOM),
@@ -261,6 +263,20 @@ mod tests {
         assert!((10..30).contains(&after_1000), "Redis' table says 18 after 1000 hits: {after_1000}");
         assert_eq!(frequency(stamp, now + Millis::from_secs(180), 1), after_1000 - 3);
         assert_eq!(frequency(stamp, now + Millis::from_secs(180), 0), after_1000);
+    }
+
+    #[test]
+    fn a_key_under_a_new_name_or_in_another_database_has_not_been_used() {
+        let mut lab = Lab::new(7);
+        lab.ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lfu", "lfu-log-factor", "0"]);
+        for line in [&["SET", "k", "v"][..], &["GET", "k"], &["GET", "k"], &["RENAME", "k", "j"]] {
+            lab.ask(line);
+        }
+        assert_eq!(lab.ask(&["OBJECT", "FREQ", "j"]), Reply::Int(5));
+        for line in [&["GET", "j"][..], &["MOVE", "j", "1"], &["SELECT", "1"]] {
+            lab.ask(line);
+        }
+        assert_eq!(lab.ask(&["OBJECT", "FREQ", "j"]), Reply::Int(5));
     }
 
     #[test]

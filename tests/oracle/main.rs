@@ -2,13 +2,14 @@
 //!
 //! `commands`: what COMMAND says of each. `recordings`: transcripts made from a real redis-server, replayed offline on every
 //! run. `differential`: random valid and broken commands, drawn from the command table, on both servers at once. `replication`: streams between both
-//! kinds of servers. `lessons`:
+//! kinds of servers. `eviction`: who has to go when memory is full, by shares. `lessons`:
 //! the solutions of all lessons, typed at redis-server processes (`machine`) too. `pair`: a cache and a session store
 //! lose their power, in the lab and as real processes. What needs redis-server is skipped,
 //! visibly, where it is not installed; `REDLAB_REQUIRE_ORACLE=1` makes that an error.
 
 mod commands;
 mod differential;
+mod eviction;
 mod generate;
 mod lessons;
 mod machine;

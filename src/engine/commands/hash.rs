@@ -220,7 +220,7 @@ fn hincrbyfloat(call: &mut Call) -> Outcome {
 
 fn set_field(call: &mut Call, key: &Bytes, field: &Bytes, value: Bytes) -> Result<(), Refusal> {
     let (limits, seed) = (call.limits(), call.seed());
-    call.write_or_insert(key, || Hash::new(seed))?.set(field.clone(), value, &limits);
+    call.peek_or_insert(key, || Hash::new(seed))?.set(field.clone(), value, &limits);
     Ok(())
 }
 

@@ -228,7 +228,7 @@ fn rename(call: &mut Call, only_if_free: bool) -> Result<bool, Refusal> {
     }
     let slot = call.db_mut().remove(from).expect("looked up above");
     let expires_at = slot.expires_at();
-    place(call, to, slot.value, expires_at, slot.access);
+    place(call, to, slot.value, expires_at);
     call.touched(from);
     call.touched(to);
     call.notify(Class::Generic, "rename_from", from);
@@ -237,13 +237,10 @@ fn rename(call: &mut Call, only_if_free: bool) -> Result<bool, Refusal> {
     Ok(true)
 }
 
-/// Puts a value that lived elsewhere under `key` of the call's database.
-fn place(call: &mut Call, key: &Bytes, value: crate::engine::value::Value, expires_at: Option<Millis>, access: u32) {
+/// Puts a value that lived elsewhere under `key` of the call's database, where it counts as new: nobody has used it there.
+fn place(call: &mut Call, key: &Bytes, value: crate::engine::value::Value, expires_at: Option<Millis>) {
     call.insert(key, value);
     call.set_expiry(key, expires_at);
-    if let Some(slot) = call.db_mut().slot_mut(key) {
-        slot.access = access;
-    }
 }
 
 /// Carries `act` out in another database.
@@ -283,7 +280,7 @@ fn move_key(call: &mut Call) -> Outcome {
     }
     let slot = call.db_mut().remove(key).expect("looked up above");
     let expires_at = slot.expires_at();
-    within(call, to, |call| place(call, key, slot.value, expires_at, slot.access));
+    within(call, to, |call| place(call, key, slot.value, expires_at));
     call.touched(key);
     within(call, to, |call| call.touched(key));
     call.notify(Class::Generic, "move_from", key);
@@ -314,7 +311,7 @@ fn copy(call: &mut Call) -> Outcome {
         return Err(SAME_OBJECT);
     }
     let Some(value) = call.read_value(from).cloned() else { return Ok(Reply::Int(0)) };
-    let (expires_at, access) = call.slot(from).map(|slot| (slot.expires_at(), slot.access)).expect("just read");
+    let expires_at = call.expires_at(from);
     let copied = within(call, db, |call| {
         if call.write_value(to).is_some() {
             if !replace {
@@ -322,7 +319,7 @@ fn copy(call: &mut Call) -> Outcome {
             }
             call.remove(to);
         }
-        place(call, to, value, expires_at, access);
+        place(call, to, value, expires_at);
         call.changed(Class::Generic, "copy_to", to);
         true
     });

@@ -217,7 +217,7 @@ fn smove(call: &mut Call) -> Outcome {
         return Ok(Reply::Int(0));
     }
     call.write::<Set>(destination)?;
-    let Some(set) = call.write::<Set>(source)? else { return Ok(Reply::Int(0)) };
+    let Some(set) = call.peek_mut::<Set>(source) else { return Ok(Reply::Int(0)) };
     if source == destination {
         return Ok(Reply::flag(set.contains(member)));
     }
@@ -226,7 +226,7 @@ fn smove(call: &mut Call) -> Outcome {
     }
     call.changed(Class::Set, "srem", source);
     call.remove_if_empty(source);
-    let target = call.write_or_insert(destination, || Set::for_members(member, 1, seed, &limits))?;
+    let target = call.peek_or_insert(destination, || Set::for_members(member, 1, seed, &limits))?;
     if target.insert(member.clone(), &limits) {
         call.changed(Class::Set, "sadd", destination);
     }
@@ -264,7 +264,7 @@ fn spop(call: &mut Call) -> Outcome {
 /// Removes `count` random members of a set that has as many.
 fn draw_out(call: &mut Call, key: &Bytes, count: usize) -> Result<Vec<Bytes>, Refusal> {
     let mut rng = call.rng.clone();
-    let set = call.write::<Set>(key)?.ok_or(refusal::NO_SUCH_KEY)?;
+    let set = call.peek_mut::<Set>(key).ok_or(refusal::NO_SUCH_KEY)?;
     let gone: Vec<Bytes> = pick(set, count, &mut rng);
     for member in &gone {
         set.remove(member);

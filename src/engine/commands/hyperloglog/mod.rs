@@ -98,7 +98,7 @@ fn pfadd(call: &mut Call) -> Outcome {
         return Ok(Reply::Int(0));
     }
     sketch.forget_count();
-    call.insert_keeping_ttl(key, Str::Raw(sketch.into_bytes()).into_value());
+    call.put(key, Str::Raw(sketch.into_bytes()).into_value(), true);
     call.changed(Class::String, "pfadd", key);
     call.dirty(updates - 1);
     Ok(Reply::Int(1))
@@ -127,7 +127,7 @@ fn count_one(call: &mut Call, key: &Bytes) -> Outcome {
     }
     let count = sketch.count().map_err(|_| CORRUPTED)?;
     sketch.remember_count(count);
-    if let Some(string) = call.write::<Str>(key)? {
+    if let Some(string) = call.peek_mut::<Str>(key) {
         *string = Str::Raw(sketch.into_bytes());
     }
     call.touched(key);
@@ -158,7 +158,7 @@ fn pfmerge(call: &mut Call) -> Outcome {
         merged.raise(register, rank, max_bytes).map_err(|_| CORRUPTED)?;
     }
     merged.forget_count();
-    call.insert_keeping_ttl(key, Str::Raw(merged.into_bytes()).into_value());
+    call.put(key, Str::Raw(merged.into_bytes()).into_value(), true);
     // It is announced as a PFADD, and has been so for ever.
     call.changed(Class::String, "pfadd", key);
     Ok(Reply::OK)

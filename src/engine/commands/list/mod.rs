@@ -293,7 +293,7 @@ fn lset(call: &mut Call) -> Outcome {
         return Err(refusal::NO_SUCH_KEY);
     }
     let index = call.int(2)?;
-    let list = call.write::<List>(key)?.ok_or(refusal::NO_SUCH_KEY)?;
+    let list = call.peek_mut::<List>(key).ok_or(refusal::NO_SUCH_KEY)?;
     let index = position(index, list.len()).ok_or(refusal::OUT_OF_RANGE)?;
     list.set(index, item.clone(), &limits);
     call.changed(Class::List, "lset", key);
@@ -336,7 +336,7 @@ fn pop(call: &mut Call, end: End) -> Outcome {
 /// Pops one element with all that follows from it.
 fn take_one(call: &mut Call, key: &Bytes, end: End) -> Result<Option<Bytes>, Refusal> {
     let limits = call.limits();
-    let Some(item) = call.write::<List>(key)?.and_then(|list| list.pop(end, &limits)) else { return Ok(None) };
+    let Some(item) = call.peek_mut::<List>(key).and_then(|list| list.pop(end, &limits)) else { return Ok(None) };
     call.changed(Class::List, popped(end), key);
     call.remove_if_empty(key);
     Ok(Some(item))
@@ -345,7 +345,7 @@ fn take_one(call: &mut Call, key: &Bytes, end: End) -> Result<Option<Bytes>, Ref
 /// Pops up to `count` elements, in the order in which they leave.
 fn take(call: &mut Call, key: &Bytes, end: End, count: usize) -> Result<Vec<Reply>, Refusal> {
     let limits = call.limits();
-    let Some(list) = call.write::<List>(key)? else { return Ok(Vec::new()) };
+    let Some(list) = call.peek_mut::<List>(key) else { return Ok(Vec::new()) };
     let count = count.min(list.len());
     let items: Vec<Reply> = if end == End::Head {
         let items = list.iter().take(count).cloned().map(Reply::Bulk).collect();
@@ -419,8 +419,8 @@ fn shift(call: &mut Call, from: End, to: End) -> Result<Option<Bytes>, Refusal> 
         return Ok(None);
     }
     call.write::<List>(destination)?;
-    let Some(item) = call.write::<List>(source)?.and_then(|list| list.pop(from, &limits)) else { return Ok(None) };
-    call.write_or_insert(destination, List::default)?.push(item.clone(), to, &limits);
+    let Some(item) = call.peek_mut::<List>(source).and_then(|list| list.pop(from, &limits)) else { return Ok(None) };
+    call.peek_or_insert(destination, List::default)?.push(item.clone(), to, &limits);
     call.touched(destination);
     call.notify(Class::List, pushed(to), destination);
     call.changed(Class::List, popped(from), source);

@@ -133,7 +133,7 @@ pub fn xadd(call: &mut Call) -> Outcome {
     if fields.iter().map(|element| element.len()).sum::<usize>() > LISTPACK_MAX {
         return Err(Refusal::new("ERR Elements are too large to be stored"));
     }
-    let stream = call.write_or_insert(key, Stream::new)?;
+    let stream = call.peek_or_insert(key, Stream::new)?;
     stream.push(id, fields, &limits);
     let trimmed = options.trim.map_or(0, |trim| stream.trim(&trim));
     if options.id.is_none_or(|(_, seq)| seq == Seq::Auto) || options.trim.is_some_and(|trim| trim.approximate) {
@@ -175,7 +175,7 @@ pub fn xdel(call: &mut Call) -> Outcome {
         return Ok(Reply::Int(0));
     }
     let ids = call.args[2..].iter().map(|text| strict_id(text, 0)).collect::<Result<Vec<_>, _>>()?;
-    let deleted = call.write::<Stream>(key)?.map_or(0, |stream| stream.delete(&ids));
+    let deleted = call.peek_mut::<Stream>(key).map_or(0, |stream| stream.delete(&ids));
     if deleted > 0 {
         call.changed(Class::Stream, "xdel", key);
         call.dirty(deleted - 1);

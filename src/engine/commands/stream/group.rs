@@ -60,7 +60,7 @@ pub fn create(call: &mut Call) -> Outcome {
         call.insert(key, crate::engine::value::Value::Stream(Box::default()));
         call.touched(key);
     }
-    let stream = call.write::<Stream>(key)?.expect("made if it was missing");
+    let stream = call.peek_mut::<Stream>(key).expect("made if it was missing");
     if !stream.add_group(name, Group::new(id, options.entries_read)) {
         return Err(Refusal::new("BUSYGROUP Consumer Group name already exists"));
     }
@@ -136,7 +136,7 @@ pub fn xack(call: &mut Call) -> Outcome {
         return Ok(Reply::Int(0));
     }
     let ids = call.args[3..].iter().map(|text| strict_id(text, 0)).collect::<Result<Vec<_>, _>>()?;
-    let stream = call.write::<Stream>(key)?.expect("looked up above");
+    let stream = call.peek_mut::<Stream>(key).expect("looked up above");
     let group = stream.group_mut(name).expect("looked up above");
     let acknowledged = ids.into_iter().filter(|id| group.release(*id).is_some()).count();
     call.dirty(acknowledged);

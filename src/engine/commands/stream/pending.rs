@@ -154,7 +154,7 @@ pub fn xclaim(call: &mut Call) -> Outcome {
     group.last_id = group.last_id.max(options.last_id);
     see(call, key, name, consumer)?;
     for id in ids {
-        let stream = call.write::<Stream>(key)?.expect("looked up above");
+        let stream = call.peek_mut::<Stream>(key).expect("looked up above");
         let Some(reply) = stream.get(id).map(|entry| if options.just_id { id_reply(id) } else { entry_reply(&entry) })
         else {
             if let Some(told) = release(stream, key, name, id) {
@@ -193,7 +193,7 @@ pub fn xclaim(call: &mut Call) -> Outcome {
 }
 
 fn group_of<'c>(call: &'c mut Call, key: &Bytes, name: &Bytes) -> &'c mut Group {
-    let stream = call.write::<Stream>(key).ok().flatten().expect("looked up by the caller");
+    let stream = call.peek_mut::<Stream>(key).expect("looked up by the caller");
     stream.group_mut(name).expect("looked up by the caller")
 }
 
@@ -238,7 +238,7 @@ pub fn xautoclaim(call: &mut Call) -> Outcome {
     }
     see(call, key, name, consumer)?;
     let now = call.now;
-    let stream = call.write::<Stream>(key)?.expect("looked up above");
+    let stream = call.peek_mut::<Stream>(key).expect("looked up above");
     let mut waiting: Vec<Id> = {
         let all = stream.groups()[name].pending().range(start..);
         all.map(|(id, _)| *id).take(count.saturating_mul(ATTEMPTS).saturating_add(1)).collect()

@@ -216,7 +216,7 @@ pub fn xreadgroup(call: &mut Call) -> Outcome {
         if see(call, key, group, consumer)? && reading.no_ack {
             propagated.push(vec![word("XGROUP"), word("CREATECONSUMER"), key.clone(), group.clone(), consumer.clone()]);
         }
-        let stream = call.write::<Stream>(key)?.expect("looked up above");
+        let stream = call.peek_mut::<Stream>(key).expect("looked up above");
         let entries = match *from {
             From::Behind(last) => history(stream, group, consumer, last, reading.count, now),
             From::New if !has_new => continue,
@@ -234,7 +234,7 @@ pub fn xreadgroup(call: &mut Call) -> Outcome {
 /// Notes that a consumer is at work in a group that exists; whether it is new.
 pub(super) fn see(call: &mut Call, key: &Bytes, group: &Bytes, consumer: &Bytes) -> Result<bool, Refusal> {
     let now = call.now;
-    let stream = call.write::<Stream>(key)?.expect("the caller has looked it up");
+    let stream = call.peek_mut::<Stream>(key).expect("the caller has looked it up");
     let group = stream.group_mut(group).expect("the caller has looked it up");
     let new = group.add_consumer(consumer, now);
     group.consumer_mut(consumer).expect("just made sure of").seen_at = now;

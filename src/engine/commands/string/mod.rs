@@ -336,7 +336,7 @@ fn incrbyfloat(call: &mut Call) -> Outcome {
     })?;
     let sum = Bytes::from(sum);
     // Even a whole number is kept as text.
-    call.insert_keeping_ttl(key, Str::text_of(sum.clone()).into_value());
+    call.put(key, Str::text_of(sum.clone()).into_value(), true);
     call.changed(Class::String, "incrbyfloat", key);
     let set = [Bytes::from("SET"), key.clone(), sum.clone(), Bytes::from("KEEPTTL")];
     call.propagate_as(vec![set.to_vec()]);
@@ -377,7 +377,7 @@ fn setrange(call: &mut Call) -> Outcome {
         return Ok(len.unwrap_or(0).into());
     }
     check_len(offset, part.len(), max)?;
-    let bytes = call.write_or_insert(key, || Str::Raw(Bytes::new()))?.raw_mut();
+    let bytes = call.peek_or_insert(key, || Str::Raw(Bytes::new()))?.raw_mut();
     let end = offset + part.len();
     if bytes.len() < end {
         bytes.resize(end, 0);

@@ -142,11 +142,7 @@ pub fn setex(call: &mut Call, unit: Unit) -> Outcome {
 fn store(call: &mut Call, key: &Bytes, value: &Bytes, expires_at: Option<Millis>, keep_ttl: bool) {
     let string = Str::new(value.clone()).into_value();
     // Where an expiry follows, the old one stays until then: it changes, it is not dropped and made anew.
-    if keep_ttl || expires_at.is_some() {
-        call.insert_keeping_ttl(key, string);
-    } else {
-        call.insert(key, string);
-    }
+    call.put(key, string, keep_ttl || expires_at.is_some());
     call.changed(Class::String, "set", key);
     if expires_at.is_some() {
         call.set_expiry(key, expires_at);
