@@ -34,6 +34,22 @@ struct Client {
     end: Option<End>,
 }
 
+impl Client {
+    fn at_its_first_line(connection: ConnectionId, id: u64) -> Client {
+        Client {
+            connection,
+            id,
+            at: 0,
+            names: Names::new(),
+            last: Reply::None,
+            waits: None,
+            decided: false,
+            rounds: 0,
+            end: None,
+        }
+    }
+}
+
 /// What happened in one step, as numbers of the history: told in words only when a run is shown.
 #[derive(Clone, Copy)]
 struct Turn {
@@ -78,17 +94,7 @@ impl Player {
         for nth in 0..programs.len() {
             let connection = world.connect(port, &letter(nth).to_string())?;
             let id = world.connections[&connection].client.0;
-            clients.push(Client {
-                connection,
-                id,
-                at: 0,
-                names: Names::new(),
-                last: Reply::None,
-                waits: None,
-                decided: false,
-                rounds: 0,
-                end: None,
-            });
+            clients.push(Client::at_its_first_line(connection, id));
         }
         let mut player = Player {
             first: Rc::new(world.clone()),
@@ -301,16 +307,7 @@ impl Player {
     fn fresh(&self) -> Player {
         let mut player = self.clone();
         for client in &mut player.clients {
-            *client = Client {
-                at: 0,
-                names: Names::new(),
-                last: Reply::None,
-                waits: None,
-                decided: false,
-                rounds: 0,
-                end: None,
-                ..client.clone()
-            };
+            *client = Client::at_its_first_line(client.connection, client.id);
         }
         (player.turns, player.log, player.remarks) = Default::default();
         (0..player.clients.len()).for_each(|who| player.think(who));
