@@ -16,7 +16,7 @@ pub const CLIENT: Kind = Kind {
         field("queued", "N or RANGE", "commands queued since MULTI"),
         field("watching", "[KEY]", "exactly these keys"),
         field("subscriptions", "N or RANGE", "channels and patterns"),
-        field("blocked", "true | false", "it waits in a blocking command"),
+        field("blocked", "true | false", "it waits for an answer"),
     ],
     example: "client: {terminal: alice, multi: true, queued: 2}",
     read: |kind, node, reader| {

@@ -74,7 +74,7 @@ impl World {
             queued: client.transaction.as_ref().map(|it| it.queue.iter().map(|(_, args)| args.clone()).collect()),
             watched: client.watched.iter().map(|it| (it.db, it.key.clone())).collect(),
             subscriptions: client.subscriptions(),
-            blocked: client.blocked.is_some(),
+            blocked: client.blocked.is_some() || client.postponed,
             monitor: client.monitor,
             resp3: client.protocol == Protocol::Resp3,
             name: client.name.clone(),

@@ -374,14 +374,19 @@ fn pause(call: &mut Call) -> Outcome {
     };
     let span = call.int(2).map_err(|_| Refusal::new("ERR timeout is not an integer or out of range"))?;
     let span = u64::try_from(span).map_err(|_| Refusal::new("ERR timeout is negative"))?;
-    let until = call.now + Millis(span);
+    hold_everybody(call, Millis(span), all);
+    Ok(Reply::OK)
+}
+
+/// Lets all clients wait for `span`; without `all` only those that write.
+pub fn hold_everybody(call: &mut Call, span: Millis, all: bool) {
+    let until = call.now + span;
     // A second pause never shortens or loosens the first.
     let before = call.server.pause.filter(|pause| pause.until > call.now);
     call.server.pause = Some(Pause {
         until: before.map_or(until, |pause| pause.until.max(until)),
         all: all || before.is_some_and(|pause| pause.all),
     });
-    Ok(Reply::OK)
 }
 
 fn unpause(call: &mut Call) -> Outcome {

@@ -79,8 +79,15 @@ fn sleep(call: &mut Call) -> Outcome {
             sleep(micros);
             call.server.slept += crate::base::Millis(micros / 1000);
         }
-        // Virtual time cannot pass within a step: the log only says that it took so long.
-        None => call.pretended_us = micros,
+        // Virtual time cannot pass within a step: whoever asks something has to wait until the server would have woken up.
+        None => {
+            call.pretended_us = micros;
+            let span = crate::base::Millis(micros / 1000);
+            if call.may_block && span > crate::base::Millis::ZERO {
+                super::client::hold_everybody(call, span, true);
+                return call.block(&[], "", span, Reply::OK);
+            }
+        }
     }
     Ok(Reply::OK)
 }
