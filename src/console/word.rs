@@ -28,6 +28,8 @@ pub enum Word {
     Net(Vec<NetworkChange>),
     /// Run programs against each other in every order, or play one of these orders.
     Orders(Orders),
+    /// Run this line of the shell under every eviction policy, in copies of the world.
+    Policies(String),
     /// Open or go to the terminal of this name; None: say which there are.
     Terminal(Option<String>),
     /// The page of a command or a group of them; None: the list of all.
@@ -114,6 +116,11 @@ pub const WORDS: &[Entry] = &[
         syntax: "[FILE FILE | N | next]",
         summary: "Run programs (or what was typed) in every order; play order N.",
     },
+    Entry {
+        name: "policies",
+        syntax: "LINE",
+        summary: "Run a line of the shell in copies of the world, one for each eviction policy.",
+    },
     Entry { name: "terminal", syntax: "[NAME]", summary: "Open a terminal, or go to it (by its letter, too)." },
     Entry {
         name: "atlas",
@@ -159,6 +166,7 @@ fn word(name: &str, argument: &str) -> Result<Word, Vec<Line>> {
         "time" => Word::Time(span(argument).ok_or_else(|| usage(name))?),
         "net" | "network" => Word::Net(super::net::parse(argument).ok_or_else(|| usage("net"))?),
         "orders" | "order" => Word::Orders(orders(argument)?),
+        "policies" if !argument.is_empty() => Word::Policies(argument.to_owned()),
         "terminal" => Word::Terminal(optional()),
         "atlas" | "commands" => Word::Atlas(optional()),
         "show" => Word::Show(optional()),

@@ -8,6 +8,7 @@ mod feedback;
 mod judge;
 mod orders;
 pub mod play;
+mod policies;
 mod session;
 mod view;
 mod words;

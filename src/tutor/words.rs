@@ -72,6 +72,10 @@ impl Session {
                 said = self.orders(asked);
                 true
             }
+            Word::Policies(line) => {
+                said = self.policies(&line);
+                true
+            }
             Word::Terminal(name) => {
                 self.terminal(name, &mut said, response);
                 false
