@@ -241,7 +241,7 @@ impl SawCheck {
         let first = all.iter().rposition(|seen| self.first.matches(seen, began))?;
         let name = |sighting: &Sighting| {
             let text = sighting.cmd.as_deref().or(sighting.word.as_deref());
-            text.map_or_else(|| "such a reply".into(), |text| format!("`{}`", text.split('|').next().unwrap_or(text)))
+            text.map_or_else(|| "such a reply".into(), |text| format!("`{}`", readable(text)))
         };
         let (mut rest, mut before) = (&all[first + 1..], &self.first);
         for wanted in &self.then {
@@ -265,9 +265,9 @@ impl SawCheck {
     /// What of it was seen: nothing, another reply, too few times.
     fn words(&self, all: &[Seen], hits: usize, began: Millis) -> String {
         let what = match (&self.first.cmd, &self.first.word, &self.first.output) {
-            (Some(cmd), _, _) => format!("`{}`", cmd.split('|').next().unwrap_or(cmd)),
-            (_, Some(word), _) => format!("`{}`", word.trim_end_matches('*')),
-            (_, _, Some(output)) => format!("a line that prints `{}`", output.trim_matches('*')),
+            (Some(cmd), _, _) => format!("`{}`", readable(cmd)),
+            (_, Some(word), _) => format!("`{}`", readable(word)),
+            (_, _, Some(output)) => format!("a line that prints `{}`", readable(output)),
             _ => "such a reply".into(),
         };
         if hits > 0 {
@@ -276,13 +276,17 @@ impl SawCheck {
         if let Some(missing) = self.missing(all, began) {
             return missing;
         }
-        let loose = Sighting { reply: None, after: Millis::ZERO, ..self.first.clone() };
+        let loose = Sighting { reply: None, output: None, after: Millis::ZERO, ..self.first.clone() };
         let other = all.iter().rev().find(|seen| loose.matches(seen, began));
         match other {
             Some(seen) if self.first.reply.is_some() && self.first.cmd.is_some() => {
                 let first = seen.reply.lines().next().unwrap_or("");
                 let cmd = seen.cmd.as_deref().unwrap_or("");
                 format!("`{cmd}` was answered `{first}`.")
+            }
+            Some(seen) if self.first.output.is_some() && self.first.cmd.is_some() => {
+                let first = seen.reply.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing").trim();
+                format!("`{}` printed something else: `{first}`.", seen.cmd.as_deref().unwrap_or(""))
             }
             Some(_) if self.first.reply.is_some() && self.first.word.is_some() => {
                 format!("{what} was seen, but did not print what is asked for.")
@@ -294,6 +298,14 @@ impl SawCheck {
             },
         }
     }
+}
+
+/// A pattern as somebody would say it: the first of its alternatives, with dots for what may be anything.
+fn readable(pattern: &str) -> String {
+    let pattern = pattern.split('|').next().unwrap_or(pattern);
+    let pieces: Vec<&str> = pattern.split('*').map(str::trim).filter(|piece| !piece.is_empty()).collect();
+    let open = if pattern.ends_with(" *") { " ..." } else { "" };
+    format!("{}{open}", pieces.join(" ... "))
 }
 
 fn times(n: usize) -> String {

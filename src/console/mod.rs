@@ -11,6 +11,7 @@ pub mod line;
 pub mod net;
 pub mod word;
 
+mod batch;
 mod cli_args;
 mod cluster;
 mod files;
@@ -44,7 +45,7 @@ enum Mode {
     /// redis-cli with its prompt.
     Redis(Box<Cli>),
     /// redis-cli that was given a command, or a pipe to print into: ends by itself.
-    Batch(Box<shell::Batch>),
+    Batch(Box<batch::Batch>),
     /// `redis-cli --cluster`, waiting for an answer.
     Cluster(Box<cluster::Manager>),
     Sql,

@@ -1,9 +1,10 @@
 //! The `$` shell of the lab's machine: the words that a Redis server's machine needs, and no others.
 //!
 //! One table names them; help and completion follow from it. Words are split as redis-cli splits them; `;` and `&&` join commands. `redis-server` runs in the background,
-//! as a service would; its log is printed up to where it is ready. A pipe into grep, head, tail, wc and a file behind `>` work.
+//! as a service would; its log is printed up to where it is ready. A pipe into grep, head, tail, wc, xargs and redis-cli, a file behind
+//! `>`, and one behind `<` for redis-cli work.
 
-use super::cli_args::{self, Scan};
+use super::batch;
 use super::cluster;
 use super::files;
 use super::line::{Class, Line};
@@ -13,9 +14,7 @@ use super::redis::Cli;
 use super::traffic;
 use super::word::{self, Word};
 use crate::base::{Bytes, quote};
-use crate::port::{Backend, ConnectionId, Incoming, Signal};
-use crate::resp::Reply;
-use crate::resp::render::{self, Form};
+use crate::port::{Backend, Signal};
 use crate::snapshot::State;
 
 /// One word of the shell.
@@ -33,7 +32,7 @@ pub const WORDS: &[Entry] = &[
     },
     Entry {
         name: "redis-cli",
-        syntax: "[-p PORT] [-n DB] [-a PASSWORD] [-c] [--scan] [COMMAND ...]",
+        syntax: "[-p PORT] [-n DB] [-a PASSWORD] [-c] [--scan] [COMMAND ...|< FILE]",
         summary: "Talk to a server. `--cluster help`: to a cluster.",
     },
     Entry { name: "ps", syntax: "", summary: "The servers that run." },
@@ -71,7 +70,7 @@ pub const WORDS: &[Entry] = &[
 #[derive(Clone, Debug)]
 pub(super) enum Program {
     Redis(Box<Cli>),
-    Batch(Box<Batch>),
+    Batch(Box<batch::Batch>),
     /// `redis-cli --cluster`, waiting for an answer.
     Cluster(Box<cluster::Manager>),
     Sql,
@@ -85,36 +84,7 @@ pub(super) struct Effect {
     pub program: Option<Program>,
 }
 
-/// redis-cli with a command that is not answered yet.
-#[derive(Clone, Debug)]
-pub(super) struct Batch {
-    pub cli: Cli,
-    pipe: Pipe,
-    held: Vec<Line>,
-}
-
-impl Batch {
-    /// Prints what came; with a pipe, only when all of it is there.
-    pub fn receive(&mut self, backend: &mut dyn Backend, terminal: &str) -> Vec<Line> {
-        let lines = self.cli.receive(backend, terminal);
-        self.print(lines, backend)
-    }
-
-    fn print(&mut self, lines: Vec<Line>, backend: &mut dyn Backend) -> Vec<Line> {
-        if self.pipe.is_terminal() {
-            return lines;
-        }
-        self.held.extend(lines);
-        if self.cli.busy() {
-            return Vec::new();
-        }
-        let output: Vec<u8> =
-            std::mem::take(&mut self.held).iter().flat_map(|line| format!("{}\n", line.text()).into_bytes()).collect();
-        shown(self.pipe.send(output, backend))
-    }
-}
-
-fn shown(output: files::Output) -> Vec<Line> {
+pub(super) fn shown(output: files::Output) -> Vec<Line> {
     match output {
         Ok(bytes) => print::text(&bytes),
         Err(complaint) => Line::split(Class::Error, &complaint),
@@ -125,7 +95,7 @@ fn say(text: impl AsRef<str>) -> Effect {
     Effect { lines: Line::split(Class::Plain, text.as_ref()), ..Effect::default() }
 }
 
-fn complain(text: impl AsRef<str>) -> Effect {
+pub(super) fn complain(text: impl AsRef<str>) -> Effect {
     Effect { lines: Line::split(Class::Error, text.as_ref()), ..Effect::default() }
 }
 
@@ -182,8 +152,9 @@ fn run(line: &str, terminal: &str, backend: &mut dyn Backend) -> Effect {
     let Ok(words) = quote::split(line.as_bytes()) else {
         return complain("bash: unexpected EOF while looking for a matching quote");
     };
-    if let Some(at) = words.windows(2).position(|pair| pair[0] == "|" && pair[1] == "xargs") {
-        return xargs(&words, at, terminal, backend);
+    if let Some(at) = words.windows(2).position(|pair| pair[0] == "|" && (pair[1] == "xargs" || pair[1] == "redis-cli"))
+    {
+        return fed(&words, at, terminal, backend);
     }
     let (words, pipe) = match Pipe::split(&words) {
         Ok(split) => split,
@@ -196,7 +167,13 @@ fn run(line: &str, terminal: &str, backend: &mut dyn Backend) -> Effect {
         return run(line.trim_start_matches(['$', ' ']), terminal, backend);
     }
     let output = match name.as_ref() {
-        "redis-cli" => return redis_cli(rest, pipe, terminal, backend),
+        "redis-cli" => {
+            let (words, input) = match batch::input(rest, backend) {
+                Ok(split) => split,
+                Err(complaint) => return complain(complaint),
+            };
+            return batch::redis_cli(&words, input, pipe, terminal, backend);
+        }
         "redis-server" => return redis_server(rest, backend),
         "kill" => return kill(rest, backend),
         "power-cut" | "powercut" => return power_cut(backend),
@@ -247,97 +224,9 @@ fn unknown(name: &str) -> Effect {
     effect
 }
 
-fn redis_cli(words: &[Bytes], pipe: Pipe, terminal: &str, backend: &mut dyn Backend) -> Effect {
-    let mut asked = match cli_args::parse(words) {
-        Ok(asked) => asked,
-        Err(complaint) => return complain(complaint),
-    };
-    let mut effect = Effect::default();
-    if asked.password_shown {
-        let text = "Warning: Using a password with '-a' or '-u' option on the command line interface may not be safe.";
-        effect.lines.push(Line::new(Class::Error, text));
-    }
-    if let Some(words) = asked.cluster {
-        let outcome = cluster::start(&words, asked.options, backend);
-        effect.lines.extend(outcome.lines);
-        effect.program = outcome.waits.map(Program::Cluster);
-        return effect;
-    }
-    // As redis-cli does where its output is no terminal.
-    let plain = !words.iter().any(|word| word == "--no-raw");
-    if !pipe.is_terminal() && asked.options.form == Form::Tty && plain {
-        asked.options.form = Form::Raw;
-    }
-    let form = asked.options.form;
-    let mut cli = Cli::new(asked.options);
-    effect.lines.extend(cli.connect(backend, terminal));
-    if let Some(scan) = asked.scan {
-        let output = cli.connection().map_or(Ok(Vec::new()), |connection| walk(connection, &scan, form, backend));
-        cli.disconnect(backend);
-        effect.lines.extend(shown(output.and_then(|bytes| pipe.send(bytes, backend))));
-        return effect;
-    }
-    if asked.command.is_empty() {
-        effect.program = Some(Program::Redis(Box::new(cli)));
-        return effect;
-    }
-    if cli.connection().is_none() {
-        return effect;
-    }
-    let Some(times) = asked.repeat else {
-        cli.disconnect(backend);
-        return complain("The lab repeats a command only a number of times: -r N.");
-    };
-    let mut batch = Batch { cli, pipe, held: Vec::new() };
-    if times > 0 {
-        let lines = batch.cli.run(asked.command, times, backend, terminal);
-        effect.lines.extend(batch.print(lines, backend));
-    }
-    if batch.cli.busy() {
-        effect.program = Some(Program::Batch(Box::new(batch)));
-    } else {
-        batch.cli.disconnect(backend);
-    }
-    effect
-}
-
-/// `redis-cli --scan`: SCAN from end to end. Names are quoted for a terminal, and raw for a pipe.
-fn walk(connection: ConnectionId, scan: &Scan, form: Form, backend: &mut dyn Backend) -> files::Output {
-    let mut cursor = Bytes::from("0");
-    let mut out = Vec::new();
-    loop {
-        let mut args = vec![Bytes::from("SCAN"), cursor];
-        if let Some(pattern) = &scan.pattern {
-            args.extend([Bytes::from("MATCH"), pattern.clone()]);
-        }
-        if let Some(count) = scan.count {
-            args.extend([Bytes::from("COUNT"), Bytes::from(count.to_string())]);
-        }
-        backend.send(connection, args);
-        let (next, names) = match backend.receive(connection).pop() {
-            Some(Incoming::Reply(Reply::Array(parts))) => match <[Reply; 2]>::try_from(parts) {
-                Ok([Reply::Bulk(next), Reply::Array(names)]) => (next, names),
-                _ => return Err("ERROR: Non-array response to SCAN".to_owned()),
-            },
-            Some(Incoming::Reply(reply)) if reply.is_error() => {
-                let text = render::tty(&reply);
-                return Err(format!("ERROR: {}", text.trim().trim_start_matches("(error) ")));
-            }
-            _ => return Err("I/O error".to_owned()),
-        };
-        for name in names.into_iter().filter_map(|name| if let Reply::Bulk(name) = name { Some(name) } else { None }) {
-            out.extend(if form == Form::Raw { name.to_vec() } else { quote::repr(&name).into_bytes() });
-            out.push(b'\n');
-        }
-        if next == "0" {
-            return Ok(out);
-        }
-        cursor = next;
-    }
-}
-
 /// `... | xargs COMMAND`: the words that the first part prints, behind the command.
-fn xargs(words: &[Bytes], at: usize, terminal: &str, backend: &mut dyn Backend) -> Effect {
+/// `... | redis-cli`: the lines that it prints, typed at redis-cli.
+fn fed(words: &[Bytes], at: usize, terminal: &str, backend: &mut dyn Backend) -> Effect {
     let (before, command) = (&words[..at], &words[at + 2..]);
     let line_of = |words: &[Bytes]| words.iter().map(shell_word).collect::<Vec<_>>().join(" ");
     // What stands before the pipe prints as it does into a pipe: `head` without an end lets everything through.
@@ -345,11 +234,14 @@ fn xargs(words: &[Bytes], at: usize, terminal: &str, backend: &mut dyn Backend) 
     if first.lines.iter().any(|line| line.0.iter().any(|span| span.class == Class::Error)) || first.program.is_some() {
         return first;
     }
-    let more: Vec<Bytes> = first
-        .lines
-        .iter()
-        .flat_map(|line| line.text().split_whitespace().map(Bytes::from).collect::<Vec<_>>())
-        .collect();
+    let lines: Vec<String> = first.lines.iter().map(Line::text).collect();
+    if words[at + 1] == "redis-cli" {
+        return match Pipe::split(command) {
+            Ok((command, pipe)) => batch::redis_cli(&command, Some(lines), pipe, terminal, backend),
+            Err(complaint) => complain(complaint),
+        };
+    }
+    let more: Vec<Bytes> = lines.iter().flat_map(|line| line.split_whitespace()).map(Bytes::from).collect();
     let command = if command.is_empty() { vec![Bytes::from("echo")] } else { command.to_vec() };
     run(&line_of(&[command, more].concat()), terminal, backend)
 }
@@ -357,7 +249,7 @@ fn xargs(words: &[Bytes], at: usize, terminal: &str, backend: &mut dyn Backend) 
 /// A word as the shell reads it back: pipes and their like stay bare, anything odd is quoted.
 fn shell_word(word: &Bytes) -> String {
     match word.as_ref() {
-        b"|" | b">" | b">>" => word.lossy().into_owned(),
+        b"|" | b"<" | b">" | b">>" => word.lossy().into_owned(),
         _ => quote::word_of(word),
     }
 }

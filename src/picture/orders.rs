@@ -11,6 +11,8 @@ pub struct Played<'a> {
     pub run: &'a Run,
     /// How many of its steps are shown.
     pub shown: usize,
+    /// A program's file says something else by now.
+    pub changed: bool,
 }
 
 /// Outcomes that have a bar of their own; the rest share one.
@@ -34,6 +36,8 @@ pub struct Facts {
     /// Number (from 1) and letters of the order in which a race shows best.
     pub worst: Option<(usize, String)>,
     pub replay: Option<Replay>,
+    /// A program's file says something else by now.
+    pub changed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -94,6 +98,7 @@ pub fn of(played: &Played) -> Facts {
         lost: orders.with(Kind::LostUpdate),
         worst: orders.worst.and_then(|at| Some((at + 1, orders.orders.get(at)?.letters()))),
         replay: played.chosen.and_then(|at| replay(played, at)),
+        changed: played.changed,
     }
 }
 
@@ -200,6 +205,7 @@ pub fn words(played: Option<Played>) -> Vec<String> {
         lines.push(format!("  {} end in {} other ways.", facts.others.1, facts.others.0));
     }
     lines.push(verdict(&facts));
+    lines.extend(facts.changed.then(|| CHANGED.to_owned()));
     if let Some(replay) = &facts.replay {
         lines.push(format!("Order {}, step {} of {}:", replay.number, replay.rows.len(), replay.steps));
         for (i, row) in replay.rows.iter().enumerate() {
@@ -221,5 +227,8 @@ pub fn verdict(facts: &Facts) -> String {
         None => format!("No stale read and no lost update in any of {} orders.", facts.count),
     }
 }
+
+/// What is said of orders whose programs have been edited since.
+pub const CHANGED: &str = "A program has been changed since. `:orders` runs them anew.";
 
 pub const NOTHING_YET: &str = "Nothing has been compared yet. `:orders FILE FILE` runs two programs in every order, `:orders typed` what was typed in two terminals.";

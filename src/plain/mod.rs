@@ -7,6 +7,8 @@
 mod edit;
 mod reader;
 mod say;
+#[cfg(test)]
+mod tests;
 
 use crate::base::Millis;
 use crate::console::{self, Class};
@@ -19,16 +21,7 @@ use std::time::Instant;
 
 /// Runs until the learner leaves or the input ends. `terminal`: stdin is one.
 pub fn run(desk: &mut Desk, terminal: bool) -> io::Result<()> {
-    let mut plain = Plain {
-        out: io::stdout(),
-        reader: Reader::new(terminal)?,
-        live: terminal,
-        active: 0,
-        passed: Instant::now(),
-        before: Vec::new(),
-        leaving: false,
-        quit: false,
-    };
+    let mut plain = Plain::new(io::stdout(), Reader::new(terminal)?, terminal);
     plain.begin(desk)?;
     while !plain.quit {
         plain.turn(desk)?;
@@ -37,8 +30,8 @@ pub fn run(desk: &mut Desk, terminal: bool) -> io::Result<()> {
     plain.line(&format!("You leave at {}. Everything is kept.", desk.place()))
 }
 
-struct Plain {
-    out: io::Stdout,
+struct Plain<W> {
+    out: W,
     reader: Reader,
     /// Somebody sits at a terminal: time passes, and what they typed is on their screen already.
     live: bool,
@@ -50,7 +43,11 @@ struct Plain {
     quit: bool,
 }
 
-impl Plain {
+impl<W: Write> Plain<W> {
+    fn new(out: W, reader: Reader, live: bool) -> Plain<W> {
+        Plain { out, reader, live, active: 0, passed: Instant::now(), before: Vec::new(), leaving: false, quit: false }
+    }
+
     fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{}", text.trim_end())
     }
@@ -170,8 +167,14 @@ impl Plain {
                 None => self.line(&line.text())?,
             }
         }
-        let changes = say::changes(&self.before, desk.session().exercises(), desk.session().current());
-        self.before = desk.session().exercises().to_vec();
+        let session = desk.session();
+        // An exercise that begins is told as a whole, with the goals that are met already.
+        let begins = response.effects.iter().find_map(|effect| match effect {
+            Effect::Exercise(exercise) => Some(*exercise),
+            _ => None,
+        });
+        let changes = say::changes(&self.before, session.exercises(), session.current(), begins);
+        self.before = session.exercises().to_vec();
         self.lines(changes)?;
         for effect in response.effects {
             self.perform(desk, effect)?;
@@ -268,6 +271,7 @@ impl Plain {
         self.lines(sheet.listing())?;
         self.line(edit::HOW)?;
         loop {
+            self.out.flush()?;
             match self.reader.line("")? {
                 Read::Line(line) => match sheet.take(&line) {
                     Turn::Say(lines) => {

@@ -2,7 +2,7 @@
 
 use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor};
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 
 pub enum Read {
     Line(String),
@@ -14,13 +14,13 @@ pub enum Read {
 
 pub enum Reader {
     Terminal(Box<DefaultEditor>),
-    Pipe,
+    Pipe(Box<dyn BufRead>),
 }
 
 impl Reader {
     pub fn new(terminal: bool) -> io::Result<Reader> {
         if !terminal {
-            return Ok(Reader::Pipe);
+            return Ok(Reader::Pipe(Box::new(io::stdin().lock())));
         }
         let config = Config::builder().auto_add_history(true).build();
         let editor = DefaultEditor::with_config(config).map_err(io::Error::other)?;
@@ -37,10 +37,9 @@ impl Reader {
                 Err(ReadlineError::Io(error)) => Err(error),
                 Err(error) => Err(io::Error::other(error)),
             },
-            Reader::Pipe => {
-                io::stdout().flush()?;
+            Reader::Pipe(input) => {
                 let mut line = Vec::new();
-                if io::stdin().lock().read_until(b'\n', &mut line)? == 0 {
+                if input.read_until(b'\n', &mut line)? == 0 {
                     return Ok(Read::End);
                 }
                 let text = String::from_utf8_lossy(&line);

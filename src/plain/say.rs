@@ -111,10 +111,10 @@ fn question(question: &QuestionState) -> Vec<String> {
     lines
 }
 
-/// What is other than before in the exercise at hand, in sentences.
-pub fn changes(before: &[ExerciseState], now: &[ExerciseState], current: usize) -> Vec<String> {
+/// What is other than before, in sentences; but for the exercise that `begins`, which is told of anyway.
+pub fn changes(before: &[ExerciseState], now: &[ExerciseState], current: usize, begins: Option<usize>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (i, exercise) in now.iter().enumerate() {
+    for (i, exercise) in now.iter().enumerate().filter(|(i, _)| Some(*i) != begins) {
         let old = before.get(i).filter(|old| old.id == exercise.id);
         let count = exercise.goals.len();
         for (g, goal) in exercise.goals.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! Exercises done in all ways: solutions, wrong attempts, lines left out and altered, other spellings.
 
 use super::Make;
-use crate::base::quote;
+use crate::base::{Millis, quote};
 use crate::check::{Look, Script};
 use crate::lesson::{Exercise, Fault, Lesson, plain_text};
 use crate::tutor::Session;
@@ -21,7 +21,12 @@ enum Hand {
     Sloppy,
     /// Looks around before each command.
     Curious,
+    /// Reads, thinks, and goes to the other terminal: the lab's clock runs meanwhile.
+    Slow,
 }
+
+/// What a learner takes to read an answer and to type the next line.
+const PACE: Millis = Millis(3000);
 
 impl Player<'_> {
     /// A session that skipped everything before exercise `index`.
@@ -72,6 +77,13 @@ impl Player<'_> {
             if !self.solves(index, solution, Hand::Curious) {
                 let message = format!("{name} fails when the learner looks around (PING, TIME) meanwhile: too strict");
                 faults.push(yaml.fault(at, message));
+            }
+            if !self.solves(index, solution, Hand::Slow) {
+                let message = format!("{name} fails when {} seconds pass before each line: too strict", PACE.secs());
+                faults.push(
+                    yaml.fault(at, message)
+                        .help("nobody types two lines in the same second; `;` joins two in the shell"),
+                );
             }
             faults.extend(self.mutants(index, solution, &name));
         }
@@ -213,11 +225,14 @@ fn positions(script: &Script) -> Vec<(usize, usize)> {
 fn type_in(session: &mut Session, script: &Script, hand: Hand) {
     for step in &script.0 {
         // Time passes for a real learner too, between one terminal and the other.
-        if step.wait > crate::base::Millis::ZERO {
+        if step.wait > Millis::ZERO {
             session.advance(step.wait);
         }
         let Some(terminal) = session.terminals().iter().position(|each| each.name() == step.actor) else { continue };
         for line in &step.lines {
+            if hand == Hand::Slow {
+                session.advance(PACE);
+            }
             let at_redis = session.terminals()[terminal].speaks_redis() && !line.text.starts_with(':');
             let in_transaction = session.terminals()[terminal].prompt().contains("(TX)");
             if hand == Hand::Curious && at_redis && !in_transaction {

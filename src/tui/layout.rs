@@ -4,9 +4,10 @@
 //! Several terminals stand side by side below lesson and picture; where they do not fit, below each other; where even that is
 //! too much, the active one is large and of the others only the title and the last line are seen.
 //! Below 100 columns they stand on top of each other and the picture takes the lesson's place when asked for. Below 60x15 there
-//! is one pane at a time, and below 40x10 only a message.
+//! is one pane at a time, and below 40x10 only a message. What is to be done next, and why, gets the rows that it needs.
 
 use super::model::{Focus, Model, Overlay, Picture};
+use super::view::strip;
 use ratatui::layout::Rect;
 
 pub const SMALLEST: (u16, u16) = (40, 10);
@@ -54,13 +55,14 @@ pub fn areas(model: &Model) -> Areas {
     if columns < SMALLEST.0 || rows < SMALLEST.1 {
         return Areas { too_small: true, ..Areas::default() };
     }
-    let strip_rows = if rows < 15 {
-        1
-    } else if rows < 34 {
-        2
-    } else {
-        3
+    let (usual, most) = match rows {
+        ..15 => (1, 1),
+        15..20 => (2, 2),
+        20..34 => (2, 4),
+        34.. => (3, 5),
     };
+    // What is missing and why has to be read whole.
+    let strip_rows = (strip::rows_needed(model, columns) as u16).clamp(usual, most);
     let (top, rest) = cut_rows(full, 1);
     let (body, rest) = cut_rows(rest, rows - 2 - strip_rows);
     let (strip, bar) = cut_rows(rest, strip_rows);

@@ -222,12 +222,26 @@ fn exercise(model: &Model, n: usize, columns: usize) -> Vec<Line<'static>> {
         columns.saturating_sub(2),
     );
     if current || state.solved {
-        lines.extend(body(model, state, current, columns.saturating_sub(2)));
+        lines.extend(asked(model, state, current, columns.saturating_sub(2)));
+    }
+    if current {
+        lines.extend(why(state, theme, columns.saturating_sub(2)));
     }
     barred(lines, theme, role)
 }
 
-fn body(model: &Model, state: &ExerciseState, current: bool, columns: usize) -> Vec<Line<'static>> {
+/// Where the current exercise stands among `rows`: its first row, and the one behind its last goal or hint.
+pub fn exercise_rows(model: &Model, rows: &[Row], columns: usize) -> Option<(usize, usize)> {
+    let block = model.scene.lesson.prose.iter().position(|block| *block == Block::Exercise(model.scene.current))?;
+    let first = rows.iter().position(|row| row.block == block)?;
+    // The empty row behind the block, and why it is not done yet, which is said below as well.
+    let more = 1 + model.scene.exercise().map_or(0, |state| why(state, &model.theme, columns.saturating_sub(2)).len());
+    let len = rows[first..].iter().take_while(|row| row.block == block).count();
+    Some((first, first + len.saturating_sub(more).max(1)))
+}
+
+/// The task, its question, the goals and the hints.
+fn asked(model: &Model, state: &ExerciseState, current: bool, columns: usize) -> Vec<Line<'static>> {
     let theme = &model.theme;
     let mut lines = Vec::new();
     if !state.task.is_empty() {
@@ -250,13 +264,17 @@ fn body(model: &Model, state: &ExerciseState, current: bool, columns: usize) -> 
             let first = Span::styled(format!("Hint {}  ", i + 1), theme.style(Role::Note));
             lines.extend(wrap_behind(first, Span::raw(" ".repeat(8)), &marked(hint, theme), columns));
         }
-        if let Some(feedback) = state.feedback.as_ref().filter(|feedback| feedback.tone != Tone::Solved) {
-            let role = if feedback.tone == Tone::Missing { Role::Note } else { Role::Warn };
-            let first = Span::styled("Why  ", theme.style(role).bold());
-            lines.extend(wrap_behind(first, Span::raw("     "), &inlines(&feedback.say, theme), columns));
-        }
     }
     lines
+}
+
+fn why(state: &ExerciseState, theme: &Theme, columns: usize) -> Vec<Line<'static>> {
+    let Some(feedback) = state.feedback.as_ref().filter(|feedback| feedback.tone != Tone::Solved) else {
+        return Vec::new();
+    };
+    let role = if feedback.tone == Tone::Missing { Role::Note } else { Role::Warn };
+    let first = Span::styled("Why  ", theme.style(role).bold());
+    wrap_behind(first, Span::raw("     "), &inlines(&feedback.say, theme), columns)
 }
 
 fn question(question: &crate::tutor::QuestionState, theme: &Theme, columns: usize) -> Vec<Line<'static>> {

@@ -143,12 +143,18 @@ pub fn wrap_behind(
         .collect()
 }
 
-/// A line of a terminal as rows: what the lab says wraps between words, what a server or a person typed folds at the margin.
+/// A line of a terminal as rows: what the lab says wraps between words, as far in as it begins; what a server or a person typed
+/// folds at the margin.
 pub fn printed(line: &console::Line, style: impl Fn(Class) -> Style, columns: usize) -> Vec<Line<'static>> {
     let spans: Vec<Span<'static>> =
         line.0.iter().map(|span| Span::styled(span.text.clone(), style(span.class))).collect();
     let lab = line.0.iter().any(|span| matches!(span.class, Class::Note | Class::Good | Class::Bad | Class::Title));
-    if lab { wrap(&spans, columns) } else { fold(&spans, columns) }
+    if !lab {
+        return fold(&spans, columns);
+    }
+    let blanks = spans.iter().flat_map(|span| span.content.chars()).take_while(|c| *c == ' ').count();
+    let inset = Span::raw(" ".repeat(blanks.min(columns / 2)));
+    wrap_behind(inset.clone(), inset, &spans, columns)
 }
 
 #[derive(Default)]

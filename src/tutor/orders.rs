@@ -26,6 +26,10 @@ impl Session {
             Asked::Files(paths) => self.read_programs(&paths).and_then(|programs| self.compare(programs)),
             Asked::Typed => self.compare(self.typed_programs()),
             Asked::Again => match &self.compared {
+                Some(compared) if self.edited(&compared.orders) => {
+                    let paths: Vec<String> = compared.orders.programs.iter().map(|it| it.name.clone()).collect();
+                    self.read_programs(&paths).and_then(|programs| self.compare(programs))
+                }
                 Some(compared) => Ok(summary(&compared.orders)),
                 None => match self.typed_programs() {
                     typed if typed.len() >= 2 => self.compare(typed),
@@ -45,6 +49,16 @@ impl Session {
             Program::parse(path, &String::from_utf8_lossy(&bytes))
         };
         paths.iter().map(read).collect()
+    }
+
+    /// Whether a file that was run says something else by now.
+    pub(super) fn edited(&self, orders: &Orders) -> bool {
+        orders.programs.iter().any(|program| {
+            let text = self.backend.read_file(&program.name);
+            text.is_ok_and(|text| {
+                Program::parse(&program.name, &String::from_utf8_lossy(&text)).as_ref() != Ok(program)
+            })
+        })
     }
 
     /// What each terminal of the lesson sent since the exercise began.

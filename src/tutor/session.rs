@@ -339,7 +339,8 @@ impl Session {
     pub fn played(&self) -> Option<picture::orders::Played<'_>> {
         let compared = self.compared.as_ref()?;
         let (orders, run) = (&compared.orders, &compared.run);
-        Some(picture::orders::Played { orders, chosen: compared.chosen, run, shown: compared.shown })
+        let changed = self.edited(orders);
+        Some(picture::orders::Played { orders, chosen: compared.chosen, run, shown: compared.shown, changed })
     }
 
     pub fn terminal_names(&self) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The real terminal: taken over on entry, and given back on every way out, panics and signals included.
 
+use super::Surface;
 use ratatui::Frame;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -47,35 +48,34 @@ impl Screen {
         })
     }
 
-    /// Columns and rows.
-    pub fn size(&self) -> io::Result<(u16, u16)> {
-        let size = self.terminal.size()?;
-        Ok((size.width, size.height))
-    }
-
     pub fn draw(&mut self, view: impl FnOnce(&mut Frame)) -> io::Result<()> {
         execute!(io::stdout(), BeginSynchronizedUpdate)?;
         self.terminal.draw(view)?;
         execute!(io::stdout(), EndSynchronizedUpdate)
     }
 
-    /// The next frame is drawn from nothing.
-    pub fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
-    }
-
     /// SIGTERM or SIGHUP came.
     pub fn ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
+}
 
-    pub fn mouse(&mut self, on: bool) -> io::Result<()> {
+impl Surface for Screen {
+    fn size(&self) -> io::Result<(u16, u16)> {
+        let size = self.terminal.size()?;
+        Ok((size.width, size.height))
+    }
+
+    fn mouse(&mut self, on: bool) -> io::Result<()> {
         self.mouse = on;
         if on { execute!(io::stdout(), EnableMouseCapture) } else { execute!(io::stdout(), DisableMouseCapture) }
     }
 
-    /// Ctrl-Z: back to the shell that started us, until it says `fg`.
-    pub fn suspend(&mut self) -> io::Result<()> {
+    fn clear(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
         #[cfg(unix)]
         {
             give_back();

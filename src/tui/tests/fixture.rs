@@ -390,6 +390,7 @@ pub fn compared() -> Scene {
             steps: 4,
             end: Some("stock \"4\"  A: OK  B: OK".into()),
         }),
+        changed: false,
     });
     scene
 }

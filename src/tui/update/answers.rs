@@ -6,8 +6,9 @@ use super::super::message::Effect;
 use super::super::model::{Focus, List, Model, Overlay, Picture, Scene};
 use super::super::theme::{Kind, Theme};
 use super::over::open_lessons;
-use super::panes::{rows_of, seen, set_theme, show_exercise, show_picture};
+use super::panes::{reveal_exercise, rows_of, seen, set_theme, show_exercise, show_picture};
 use crate::console::Line;
+use crate::picture::orders;
 use crate::tutor;
 
 /// Takes in a new look at the lab. `step`: the learner did something, so the marks begin anew.
@@ -27,8 +28,10 @@ pub(super) fn answered(
     scene: Scene,
     screens: Option<Vec<Vec<Line>>>,
 ) -> Vec<Effect> {
-    let exercise = model.scene.current;
-    let compared = scene.orders.is_some() && scene.orders != model.scene.orders;
+    let (exercise, ticks) = (model.scene.current, ticks(model));
+    // An edited program is no new comparison.
+    let facts = |scene: &Scene| scene.orders.clone().map(|facts| orders::Facts { changed: false, ..facts });
+    let compared = scene.orders.is_some() && facts(&scene) != facts(&model.scene);
     looked(model, scene, true);
     if compared {
         show_picture(model, Picture::Orders);
@@ -39,8 +42,20 @@ pub(super) fn answered(
     }
     if model.scene.current != exercise {
         show_exercise(model);
+    } else if self::ticks(model) != ticks {
+        reveal_exercise(model);
     }
     effects.into_iter().flat_map(|effect| told(model, effect)).collect()
+}
+
+/// What the box of the current exercise shows of what was done: goals, answers, hints.
+fn ticks(model: &Model) -> (Vec<(bool, bool)>, Vec<bool>, usize) {
+    let Some(exercise) = model.scene.exercise() else { return Default::default() };
+    (
+        exercise.goals.iter().map(|goal| (goal.met, goal.broken)).collect(),
+        exercise.questions.iter().map(|question| question.said.is_some()).collect(),
+        exercise.hints_shown.len(),
+    )
 }
 
 pub(super) fn print(model: &mut Model, terminal: usize, line: Line) {

@@ -163,6 +163,23 @@ pub fn show_exercise(model: &mut Model) {
     model.picture_up = false;
 }
 
+/// Scrolls the lesson as little as is needed for the exercise's task and goals to be seen; for its end, where it is too long.
+/// What somebody is reading stays where it is.
+pub(super) fn reveal_exercise(model: &mut Model) {
+    let (columns, height) = lesson_columns(model);
+    let rows = prose::rows(model, columns);
+    let Some((first, end)) = prose::exercise_rows(model, &rows, columns).filter(|_| model.focus != Focus::Lesson)
+    else {
+        return;
+    };
+    let top = row_of(&rows, model.lesson_top);
+    if end > top + height {
+        model.lesson_top = anchor(&rows, end - height);
+    } else if first < top {
+        model.lesson_top = anchor(&rows, first.max(end.saturating_sub(height)));
+    }
+}
+
 pub(super) fn scroll_terminal(model: &mut Model, up: bool) {
     let areas = areas(model);
     let rect = areas.terminals.iter().find(|(i, _)| *i == model.active).map(|(_, rect)| *rect).unwrap_or_default();

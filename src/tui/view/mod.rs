@@ -11,7 +11,7 @@ mod keyspace;
 mod orders;
 mod others;
 mod overlay;
-mod strip;
+pub(super) mod strip;
 mod terminal;
 mod timeline;
 mod twin;

@@ -4,7 +4,7 @@ use super::super::keys::{self, Action};
 use super::super::model::Model;
 use super::super::text::{clean, cut, width, wrap_behind};
 use super::super::theme::Role;
-use crate::picture::orders::{Bar, Facts, NOTHING_YET, Replay, how_many, races, verdict};
+use crate::picture::orders::{Bar, CHANGED, Facts, NOTHING_YET, Replay, how_many, races, verdict};
 use crate::race::letter;
 use ratatui::text::{Line, Span};
 
@@ -31,6 +31,10 @@ pub fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
         lines.push(Line::styled(cut(&text, columns, theme.symbols.cut), theme.style(Role::Dim)));
     }
     lines.extend(judged(model, facts, columns));
+    if facts.changed {
+        let text = Span::styled(CHANGED.replace('`', ""), theme.style(Role::Warn));
+        lines.extend(super::super::text::wrap(&[text], columns));
+    }
     if let Some(replay) = &facts.replay {
         lines.extend(replayed(model, replay, columns));
     }

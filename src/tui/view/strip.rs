@@ -1,29 +1,34 @@
 //! The lines above the hint bar: what to do next, or why it is not done yet. One message at a time.
 
 use super::super::model::{Model, Overlay};
-use super::super::prose::inlines;
-use super::super::text::{width, wrap_behind};
+use super::super::prose::{inlines, marked};
+use super::super::text::{cut, width, wrap_behind};
 use super::super::theme::Role;
 use super::put;
 use crate::tutor::Tone;
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::Span;
+use ratatui::text::{Line, Span};
+
+/// How many rows the message needs on a screen of `columns`.
+pub fn rows_needed(model: &Model, columns: u16) -> usize {
+    laid(model, usize::from(columns).saturating_sub(2), USUAL_ROWS).len()
+}
+
+/// More than that only what cannot be said shorter.
+const USUAL_ROWS: usize = 2;
 
 pub fn view(model: &Model, frame: &mut Frame, area: Rect) {
-    let (label, role, text) = message(model);
     let theme = &model.theme;
     let columns = usize::from(area.width).saturating_sub(2);
     let rows = usize::from(area.height);
-    let first = Span::styled(format!("{label}  "), theme.style(role).bold());
-    // Behind a long label the second row begins near the margin.
-    let inset = if width(&label) > 12 { 2 } else { width(&label) + 2 };
-    let rest = Span::raw(" ".repeat(inset));
-    let mut lines = wrap_behind(first, rest, &text, columns);
+    let mut lines = laid(model, columns, rows);
     if lines.len() > rows && rows > 0 {
         lines.truncate(rows);
         if let Some(last) = lines.last_mut() {
-            last.spans.push(Span::styled(format!(" {}", theme.symbols.cut), theme.style(Role::Dim)));
+            let mark = format!(" {}", theme.symbols.cut);
+            shorten(last, columns.saturating_sub(width(&mark)));
+            last.spans.push(Span::styled(mark, theme.style(Role::Dim)));
         }
     }
     // Set against the panes by standing at the bottom of its place.
@@ -33,8 +38,38 @@ pub fn view(model: &Model, frame: &mut Frame, area: Rect) {
     }
 }
 
-/// The most pressing thing to say: its label, what kind it is, and the words.
-fn message(model: &Model) -> (String, Role, Vec<Span<'static>>) {
+/// The message in rows; the choices of a question with it, if both fit into `rows`, else only their numbers.
+fn laid(model: &Model, columns: usize, rows: usize) -> Vec<Line<'static>> {
+    let laid = |(label, role, text): Said| {
+        let first = Span::styled(format!("{label}  "), model.theme.style(role).bold());
+        // Behind a long label the second row begins near the margin.
+        let inset = if width(&label) > 12 { 2 } else { width(&label) + 2 };
+        wrap_behind(first, Span::raw(" ".repeat(inset)), &text, columns)
+    };
+    let lines = laid(message(model, true));
+    if lines.len() > rows { laid(message(model, false)) } else { lines }
+}
+
+/// Takes words from the end of a line until it fits into `columns`.
+fn shorten(line: &mut Line<'static>, columns: usize) {
+    while line.width() > columns
+        && let Some(span) = line.spans.pop()
+    {
+        let room = columns.saturating_sub(line.width());
+        let fits = cut(&span.content, room, "");
+        let words = fits.trim_end().rfind(' ').map_or("", |at| &fits[..at]);
+        if !words.is_empty() {
+            line.spans.push(Span::styled(words.to_owned(), span.style));
+            return;
+        }
+    }
+}
+
+/// Something to say: its label, what kind it is, and the words.
+type Said = (String, Role, Vec<Span<'static>>);
+
+/// The most pressing thing to say. `choices`: those of a question are written out.
+fn message(model: &Model, choices: bool) -> Said {
     let theme = &model.theme;
     let plain = |text: &str| vec![Span::raw(super::super::text::clean(text))];
     if let Some(notice) = &model.notice {
@@ -72,7 +107,12 @@ fn message(model: &Model) -> (String, Role, Vec<Span<'static>>) {
     }
     if let Some(question) = exercise.questions.iter().find(|question| question.said.is_none()) {
         let mut text = inlines(&question.ask, theme);
-        if !question.choices.is_empty() {
+        if choices && !question.choices.is_empty() {
+            for (n, choice) in question.choices.iter().enumerate() {
+                text.push(Span::styled(format!("  :{} ", n + 1), theme.style(Role::Chord)));
+                text.extend(marked(choice, theme));
+            }
+        } else if !question.choices.is_empty() {
             let choices: Vec<String> = (1..=question.choices.len()).map(|n| format!(":{n}")).collect();
             text.push(Span::styled(format!("  Answer with {}.", choices.join(" or ")), theme.style(Role::Note)));
         } else {
