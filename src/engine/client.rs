@@ -176,6 +176,11 @@ impl Client {
         }
     }
 
+    /// Whether `maxmemory-clients` may end it (`clientEvictionAllowed`).
+    pub fn may_be_evicted(&self) -> bool {
+        !self.no_evict && !self.primary && !self.is_replica()
+    }
+
     fn flag_letters(&self) -> String {
         let tracking = self.tracking.as_deref();
         let letters = [

@@ -29,6 +29,14 @@ pub struct Buffers {
     pub reply_size: usize,
 }
 
+/// What an instance's clients take together with their buffers, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientMemory {
+    /// Of all but replicas.
+    pub normal: u64,
+    pub replicas: u64,
+}
+
 impl Buffers {
     /// Redis keeps so much of what is to be written in one place, and the rest in a list of pieces of this size.
     const PIECE: usize = 16 * 1024;

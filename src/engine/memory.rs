@@ -12,7 +12,7 @@ use super::value::{Hash, List, Set, Str, Stream, Value, Zset, stream::Node, stri
 
 /// What a server holds before it has any key or client, in bytes: measured on 7.0.15.
 pub const STARTUP: u64 = 1_016_000;
-/// A connection with its buffers.
+/// A connection with its buffers, where nobody tells what they really take.
 const CLIENT: u64 = 22_000;
 
 const OBJECT: usize = 16;
@@ -208,7 +208,8 @@ pub fn tables(db: &Db) -> u64 {
 impl Instance {
     /// What INFO shows as used_memory, in bytes. O(keys) unless `maxmemory` is set.
     pub fn used_memory(&self) -> u64 {
-        STARTUP + self.clients.len() as u64 * CLIENT + self.dbs.iter().map(Db::used_memory).sum::<u64>()
+        let clients = self.client_memory.map_or(self.clients.len() as u64 * CLIENT, |it| it.normal);
+        STARTUP + clients + self.dbs.iter().map(Db::used_memory).sum::<u64>()
     }
 
     /// What the data set takes of it.

@@ -158,6 +158,8 @@ pub struct Instance {
     pub pubsub: PubSub,
     pub stats: Stats,
     pub waiting: Waiting,
+    /// As whoever holds the connections has told last; None where nobody does.
+    pub client_memory: Option<hooks::ClientMemory>,
     /// The database with which active expiry goes on.
     pub expire_from: usize,
     pub eviction_pool: evict::Pool,
@@ -227,6 +229,7 @@ impl Instance {
             pubsub: PubSub::default(),
             stats,
             waiting: Waiting::default(),
+            client_memory: None,
             expire_from: 0,
             eviction_pool: evict::Pool::default(),
             watchers: BTreeMap::new(),

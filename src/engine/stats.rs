@@ -51,6 +51,8 @@ pub struct Stats {
     pub evicted_keys: u64,
     /// Values that UNLINK left to a thread of its own to free, in Redis.
     pub lazyfreed_objects: u64,
+    /// Clients cut off for `maxmemory-clients`.
+    pub evicted_clients: u64,
     pub error_replies: u64,
     pub rejected_connections: u64,
     pub peak_memory: u64,

@@ -116,6 +116,11 @@ impl Requests {
         self.buffer.bytes.capacity()
     }
 
+    /// Bytes of the arguments that have come whole of a request that has not.
+    pub fn parsed(&self) -> usize {
+        self.args.iter().map(|arg| arg.len()).sum()
+    }
+
     /// Gives memory back, to be called about once a second (`clientsCronResizeQueryBuffer`): all that is free if the client
     /// has been idle for more than two seconds, else of a large buffer what has not been needed since the last call.
     pub fn trim(&mut self, idle_secs: u64) {

@@ -3,8 +3,11 @@
 //!
 //! As Redis' clientsCron it comes to each connection about once a second: to all of few, to a tenth of many at each tick.
 
+use super::connection::Connection;
 use super::event_loop::{Log, Server};
 use crate::base::Millis;
+use crate::engine::ClientId;
+use crate::engine::hooks::ClientMemory;
 
 /// Of so few connections all are looked after at each tick.
 const FEW: usize = 50;
@@ -14,7 +17,7 @@ const ROUNDS: usize = 10;
 const LEAST_LIMIT: usize = 1 << 20;
 
 impl Server {
-    pub(super) fn look_after_connections(&mut self, now: Millis) {
+    pub(super) fn look_after_connections(&mut self, now: Millis, log: &mut Log) {
         self.care_round = (self.care_round + 1) % ROUNDS;
         let few = self.connections.len() <= FEW;
         let tokens = self.connections.keys().copied();
@@ -33,6 +36,53 @@ impl Server {
             client.last_seen_at = client.last_seen_at.max(connection.read_at);
             connection.trim(now.secs().saturating_sub(client.last_seen_at.secs()));
         }
+        self.weigh_connections(now, log);
+    }
+
+    /// Tells each instance what its clients' buffers take, after those have been cut off that take too much together.
+    fn weigh_connections(&mut self, now: Millis, log: &mut Log) {
+        let mut totals = vec![0; self.nodes.len()];
+        self.connections.values_mut().for_each(|connection| totals[connection.node] += connection.memory());
+        for (index, mut normal) in totals.into_iter().enumerate() {
+            let Some(node) = &self.nodes[index] else { continue };
+            let replicas: u64 = node.instance.replication.replicas.iter().map(|id| self.memory_of(*id)).sum();
+            normal -= replicas;
+            if let Some(limit) = node.instance.config.client_memory_limit()
+                && normal > limit
+            {
+                normal -= self.evict_clients(index, normal - limit, now, log);
+            }
+            if let Some(node) = &mut self.nodes[index] {
+                node.instance.client_memory = Some(ClientMemory { normal, replicas });
+            }
+        }
+    }
+
+    fn memory_of(&self, id: ClientId) -> u64 {
+        self.connections.get(&self.token_of(id)).map_or(0, Connection::memory)
+    }
+
+    /// Cuts the clients off that take most, until `excess` bytes are free; what they took (`evictClients`).
+    fn evict_clients(&mut self, index: usize, excess: u64, now: Millis, log: &mut Log) -> u64 {
+        let Some(node) = &self.nodes[index] else { return 0 };
+        let may_go = node.instance.clients.values().filter(|client| client.may_be_evicted());
+        let mut largest: Vec<(u64, ClientId)> = may_go.map(|client| (self.memory_of(client.id), client.id)).collect();
+        largest.sort();
+        let mut freed = 0;
+        while freed < excess
+            && let Some((memory, id)) = largest.pop()
+        {
+            freed += memory;
+            let token = self.token_of(id);
+            let (Some(node), Some(connection)) = (&mut self.nodes[index], self.connections.get(&token)) else {
+                continue;
+            };
+            node.instance.stats.evicted_clients += 1;
+            let line = node.instance.clients[&id].describe(now, None, connection.buffers());
+            log(index, &format!("* Evicting client: {line}"));
+            self.hang_up(token, now, log);
+        }
+        freed
     }
 
     /// Cuts a client off that has sent more without end than `client-query-buffer-limit` allows; whether it was.

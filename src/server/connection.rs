@@ -41,6 +41,9 @@ pub struct Connection {
 /// A buffer that was needed for one large reply is not kept for ever.
 const KEPT_BYTES: usize = 64 * 1024;
 
+/// As `tot-mem` of CLIENT LIST counts it, without buffers.
+const KEPT_OF_CLIENT: usize = 776;
+
 impl Connection {
     pub fn new(stream: Stream, node: usize, now: Millis) -> Connection {
         let requests = Requests::new();
@@ -85,6 +88,11 @@ impl Connection {
             reply: self.pending(),
             reply_size: self.out.capacity(),
         }
+    }
+
+    /// What it takes, in bytes, with what the instance keeps of the client.
+    pub fn memory(&self) -> u64 {
+        (KEPT_OF_CLIENT + self.requests.capacity() + self.requests.parsed() + self.out.capacity()) as u64
     }
 
     /// Gives back what memory the client does not need; to be called about once a second.

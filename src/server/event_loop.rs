@@ -77,7 +77,7 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
         }
         if SystemTime::now() >= due {
             let began = Instant::now();
-            server.look_after_connections(wall_clock());
+            server.look_after_connections(wall_clock(), log);
             server.tick_all(wall_clock(), log);
             turn.ticked(began);
             last_tick = SystemTime::now();
@@ -553,6 +553,27 @@ mod tests {
         let mut other = connected(port);
         other.write_all(b"SET k v\r\n").expect("it reads");
         heard(&mut other, "+OK\r\n");
+        stop.store(true, Ordering::Relaxed);
+        server.join().expect("no panic").expect("the poll worked");
+    }
+
+    #[test]
+    fn maxmemory_clients_ends_the_largest_and_spares_those_not_to_be_evicted() {
+        let (stop, begin) = (Arc::new(AtomicBool::new(false)), Arc::new(Barrier::new(1)));
+        let (port, server) = served(&stop, &begin);
+        let (mut spared, mut small, mut large) = (connected(port), connected(port), connected(port));
+        spared.write_all(b"CLIENT NO-EVICT ON\r\nCONFIG SET maxmemory-clients 3mb\r\n").expect("it reads");
+        heard(&mut spared, "+OK\r\n+OK\r\n");
+        let request = |len: usize| format!("*2\r\n$4\r\nECHO\r\n${len}\r\n").into_bytes();
+        for (client, len) in [(&mut spared, 2_000_000), (&mut small, 500_000), (&mut large, 1_000_000)] {
+            client.write_all(&request(len)).expect("it reads");
+        }
+        assert!(matches!(large.read(&mut [0; 1]), Ok(0) | Err(_)), "it is cut off");
+        for (client, len) in [(&mut spared, 2_000_000), (&mut small, 500_000)] {
+            client.write_all(&vec![b'x'; len]).expect("it reads");
+            client.write_all(b"\r\n").expect("it reads");
+            heard(client, &format!("${len}\r\n{}\r\n", "x".repeat(len)));
+        }
         stop.store(true, Ordering::Relaxed);
         server.join().expect("no panic").expect("the poll worked");
     }

@@ -190,6 +190,7 @@ fn memory(call: &mut Call, text: &mut String) {
     let data = server.used_memory_dataset();
     let rss = server.hooks.rss.map_or(used, |rss| rss());
     let startup = used.saturating_sub(data);
+    let clients = server.client_memory.unwrap_or_default();
     let share = |part: u64, whole: u64| format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64);
     // What the interpreter itself holds is left out: a fork has none until a script runs.
     let (scripts, functions) = (server.scripting.scripts_memory(), server.scripting.libraries.memory());
@@ -239,8 +240,8 @@ fn memory(call: &mut Call, text: &mut String) {
             ("mem_not_counted_for_evict", &0),
             ("mem_replication_backlog", &0),
             ("mem_total_replication_buffers", &0),
-            ("mem_clients_slaves", &0),
-            ("mem_clients_normal", &0),
+            ("mem_clients_slaves", &clients.replicas),
+            ("mem_clients_normal", &clients.normal),
             ("mem_cluster_links", &0),
             ("mem_aof_buffer", &0),
             ("mem_allocator", &"libc"),
@@ -284,7 +285,7 @@ fn stats(call: &mut Call, text: &mut String) {
             ("expired_time_cap_reached_count", &0),
             ("expire_cycle_cpu_milliseconds", &0),
             ("evicted_keys", &stats.evicted_keys),
-            ("evicted_clients", &0),
+            ("evicted_clients", &stats.evicted_clients),
             ("total_eviction_exceeded_time", &0),
             ("current_eviction_exceeded_time", &0),
             ("keyspace_hits", &stats.keyspace_hits),

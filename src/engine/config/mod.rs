@@ -164,6 +164,18 @@ impl Config {
         *self.text(name) == *b"yes"
     }
 
+    /// What the clients' buffers may take together, by `maxmemory-clients`; None: as much as they like. Never less than 128
+    /// KiB, so that one can still talk to the server (`getClientEvictionLimit`).
+    pub fn client_memory_limit(&self) -> Option<u64> {
+        let limit = match self.int("maxmemory-clients") {
+            0 => return None,
+            percent if percent < 0 && self.maxmemory == 0 => return None,
+            percent if percent < 0 => self.maxmemory / 100 * percent.unsigned_abs(),
+            bytes => bytes as u64,
+        };
+        Some(limit.max(128 * 1024))
+    }
+
     /// A number or an amount of memory; a share of memory (`5%`) is negative.
     pub fn int(&self, name: &str) -> i64 {
         let text = self.text(name);
