@@ -176,8 +176,9 @@ impl<'a> Call<'a> {
     fn live_position(&mut self, key: &[u8]) -> Option<usize> {
         let position = self.db_ref().position(key)?;
         if self.db_ref().at(position).is_expired(self.now) {
-            // A replica hides what has expired and waits for its primary's DEL, whose own commands see everything.
-            if self.me().is_primary() {
+            // A replica hides what has expired and waits for its primary's DEL, whose own commands see everything; so do those
+            // of an append only file, which were carried out when it had not expired.
+            if self.server.persist.loading || self.me().is_primary() {
                 return Some(position);
             }
             if self.server.expires_keys() || self.may_expire_here() {

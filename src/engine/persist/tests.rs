@@ -82,6 +82,25 @@ impl Bench {
 
 const AOF: &str = "appendonly yes\nsave \"\"";
 
+/// The commands of an append only file were carried out when the key had not expired yet. A start after that moment used to
+/// hide it from them: what prolonged its life missed it, and so did the DEL before another value took its TTL over. Fuzzing
+/// found it (tests/fuzz/dispatch.rs, episodes 133 and 142); no test had let time pass between stop and start.
+#[test]
+fn a_key_that_lives_longer_than_it_first_should_survives_a_late_start() {
+    let config = "appendonly yes\nappendfsync always";
+    let mut bench = Bench::start(config, MemoryDisk::default());
+    bench.run("SET session:a1 alice EX 10");
+    bench.run("EXPIRE session:a1 1000");
+    bench.run("SET session:b2 bob EX 10");
+    bench.run("DEL session:b2");
+    bench.run("SET session:b2 carol KEEPTTL");
+    bench.run("SET session:c3 dave EX 10");
+    let mut later = Bench::try_start(config, bench.disk, bench.now + Millis(60_000)).unwrap();
+    assert_eq!(later.run("GET session:a1"), "alice");
+    assert_eq!(later.run("GET session:b2"), "carol");
+    assert_eq!(later.run("GET session:c3"), "nil");
+}
+
 #[test]
 fn save_points_save_when_both_time_and_changes_are_enough() {
     let mut bench = Bench::start("save 10 2", MemoryDisk::default());
