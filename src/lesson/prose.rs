@@ -260,7 +260,9 @@ impl<'a, I: Iterator<Item = (Event<'a>, Range<usize>)>> Walker<'a, I> {
     }
 
     fn line_of(&self, offset: usize) -> (usize, usize) {
-        let before = &self.source.text[..(self.body + offset).min(self.source.text.len())];
+        // An offset into HTML is counted in what the parser made of it, which may be a few bytes off.
+        let text = &self.source.text;
+        let before = &text[..text.floor_char_boundary(self.body + offset)];
         let line = before.matches('\n').count() + 1;
         (line, before.len() - before.rfind('\n').map_or(0, |newline| newline + 1) + 1)
     }

@@ -2,10 +2,11 @@
 
 use super::{Machine, Options};
 use crate::base::{Bytes, quote};
+use crate::console::line::escaped;
 use crate::port::{ConnectionId, Incoming};
 use crate::resp::Reply;
 use crate::resp::render::{self, Form};
-use std::io::{BufRead, Write};
+use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -157,6 +158,11 @@ impl<'m> Client<'m> {
 
     fn show(&mut self, reply: &Reply, raw: bool) {
         let text = if raw { render::raw(reply) } else { render::text(reply, self.form) };
+        // What a server says in a status or an error stands there as it came; to a terminal it must not speak.
+        if self.form == Form::Tty && std::io::stdout().is_terminal() {
+            let lines: Vec<String> = String::from_utf8_lossy(&text).split('\n').map(escaped).collect();
+            return self.print(lines.join("\n").as_bytes());
+        }
         self.print(&text);
     }
 

@@ -106,7 +106,6 @@ fn debug(rng: &mut Rng) -> Vec<Bytes> {
             "DEBUG DIGEST",
             "DEBUG DIGEST-VALUE a b c",
             "DEBUG RELOAD",
-            "DEBUG RELOAD NOSAVE",
             "DEBUG LOADAOF",
             "DEBUG STRINGMATCH-LEN 30 *a*a*b",
             "DEBUG CHANGE-REPL-ID",
@@ -122,7 +121,6 @@ fn debug(rng: &mut Rng) -> Vec<Bytes> {
             "DEBUG PAUSE-CRON 0",
             "DEBUG",
             "DEBUG x",
-            "DEBUG RELOAD MERGE NOFLUSH",
         ],
         rng,
     );

@@ -104,7 +104,8 @@ fn restore(call: &mut Call) -> Outcome {
     let at = match ttl {
         0 => None,
         _ if options.absolute => Some(Millis(ttl)),
-        _ => Some(call.now + Millis(ttl)),
+        // Redis counts with 64 signed bits: beyond their end is long ago.
+        _ => Some(Millis(call.now.0.checked_add(ttl).filter(|at| *at <= i64::MAX as u64).unwrap_or(1))),
     };
     if at.is_some_and(|at| at <= call.now) && call.server.expires_keys() {
         if replaced {

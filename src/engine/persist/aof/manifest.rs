@@ -85,11 +85,7 @@ impl Manifest {
         let history = self.history.iter().map(|part| (part, 'h'));
         let incr = self.incr.iter().map(|part| (part, 'i'));
         let line = |(part, kind): (&Part, char)| {
-            let name = if part.name.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'"' || byte == b'\'') {
-                quote::repr(part.name.as_bytes())
-            } else {
-                part.name.clone()
-            };
+            let name = if quoted(&part.name) { quote::repr(part.name.as_bytes()) } else { part.name.clone() };
             format!("file {name} seq {} type {kind}\n", part.seq)
         };
         base.chain(history).chain(incr).map(line).collect()
@@ -125,6 +121,11 @@ impl Manifest {
             self.history.insert(0, part);
         }
     }
+}
+
+/// Whether a name can only stand in quotes.
+fn quoted(name: &str) -> bool {
+    name.is_empty() || name.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b'"' || byte == b'\'')
 }
 
 #[cfg(test)]
