@@ -3,6 +3,7 @@
 //! All are absent in the lab, where a command takes no time: SLOWLOG, LATENCY and the `usec` of commandstats then show
 //! only what DEBUG SLEEP pretends to have taken. `redlab serve` sets them.
 
+use super::config::Config;
 use super::{ClientId, Input, Output};
 use crate::base::Bytes;
 use crate::resp::Protocol;
@@ -61,13 +62,41 @@ pub struct Hooks {
     pub stopwatch: Option<fn() -> u64>,
     /// Stands still for so many microseconds (DEBUG SLEEP).
     pub sleep: Option<fn(u64)>,
-    /// Resident set size of the process in bytes.
-    pub rss: Option<fn() -> u64>,
+    /// What the process takes of the machine.
+    pub usage: Option<fn() -> Usage>,
+    /// Real children, for what is done in the background.
+    pub processes: Option<Processes>,
     pub pid: Option<u32>,
-    /// Whether a port could be listened on.
-    pub port_is_free: Option<fn(u16) -> bool>,
+    /// Whether everything could be listened on that the second configuration names and the first does not.
+    pub could_listen: Option<fn(&Config, &Config) -> bool>,
     /// What the loop has done so far that gives this instance its inputs.
     pub event_loop: Option<fn() -> LoopStats>,
+}
+
+/// fork(2) and what belongs to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Processes {
+    /// The child's process id, or None in the child itself. Err: the reason.
+    pub fork: fn() -> Result<Option<u32>, String>,
+    pub own_pid: fn() -> u32,
+    /// Ends the child, whose work was done, or who has failed and says why.
+    pub leave: fn(Option<&str>) -> !,
+    /// Whether a child has ended, and if so, whether well. A child that has been asked for with this answer is no more.
+    pub ended: fn(u32) -> Option<bool>,
+    /// Ends a child, and waits for that.
+    pub kill: fn(u32),
+}
+
+/// Memory in bytes, times in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub resident: u64,
+    /// Of the whole machine.
+    pub memory: u64,
+    pub system: u64,
+    pub user: u64,
+    pub children_system: u64,
+    pub children_user: u64,
 }
 
 /// Turns of an event loop, durations in microseconds.
@@ -86,6 +115,14 @@ pub struct LoopStats {
     pub cycles_per_sec: u64,
     pub us_per_cycle: u64,
     pub commands_per_sec: u64,
+    /// Bytes from clients, and to them.
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub reads: u64,
+    pub writes: u64,
+    /// Of late.
+    pub bytes_in_per_sec: u64,
+    pub bytes_out_per_sec: u64,
 }
 
 impl Hooks {

@@ -83,6 +83,8 @@ pub struct Requests {
     missing: usize,
     bulk_len: Option<usize>,
     args: Vec<Bytes>,
+    /// Bytes of `args`.
+    args_len: usize,
 }
 
 /// The text of the error reply (`ERR Protocol error: ...`), after which a server closes the connection.
@@ -136,6 +138,11 @@ impl Requests {
         self.peak = used.max(announced);
     }
 
+    /// All bytes held for a request that is not whole yet.
+    pub fn held(&self) -> usize {
+        self.buffered() + self.args_len
+    }
+
     /// The next whole request, never empty; None if more bytes are needed.
     pub fn next(&mut self, limits: Limits) -> Result<Option<Vec<Bytes>>, ProtocolError> {
         loop {
@@ -151,6 +158,7 @@ impl Requests {
             if !whole {
                 return Ok(None);
             }
+            self.args_len = 0;
             if !self.args.is_empty() {
                 return Ok(Some(std::mem::take(&mut self.args)));
             }
@@ -198,6 +206,7 @@ impl Requests {
             };
             self.bulk_len = Some(len);
             let Some(bytes) = self.buffer.take(len) else { return Ok(false) };
+            self.args_len += len;
             self.args.push(Bytes::copy(bytes));
             self.bulk_len = None;
             self.missing -= 1;

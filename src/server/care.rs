@@ -88,7 +88,7 @@ impl Server {
     /// Cuts a client off that has sent more without end than `client-query-buffer-limit` allows; whether it was.
     pub(super) fn cut_off_if_too_long(&mut self, token: usize, now: Millis, log: &mut Log) -> bool {
         let (id, connection) = (self.id_of(token), &self.connections[&token]);
-        let held = connection.requests.buffered();
+        let held = connection.requests.held();
         if held <= LEAST_LIMIT {
             return false;
         }

@@ -1,6 +1,7 @@
 //! One client's socket: bytes in, requests out; replies in, bytes out.
 
 use super::listen::Stream;
+use super::pulse;
 use crate::base::Millis;
 use crate::engine::hooks::Buffers;
 use crate::resp::decode::Requests;
@@ -73,7 +74,10 @@ impl Connection {
         loop {
             return match self.stream.read(scratch) {
                 Ok(0) => (Got::End, 0),
-                Ok(len) => (if len == scratch.len() { Got::Full } else { Got::Bytes }, len),
+                Ok(len) => {
+                    pulse::read(len);
+                    (if len == scratch.len() { Got::Full } else { Got::Bytes }, len)
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => (Got::Nothing, 0),
                 Err(_) => (Got::End, 0),
@@ -113,7 +117,10 @@ impl Connection {
         while self.written < self.out.len() {
             match self.stream.write(&self.out[self.written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(len) => self.written += len,
+                Ok(len) => {
+                    pulse::wrote(len);
+                    self.written += len;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),

@@ -11,7 +11,7 @@ use crate::engine::disk::Disk;
 use crate::engine::{ClientId, Env, Input, Instance, Outbox, Output};
 use crate::resp::{Protocol, Reply, decode, encode};
 use mio::{Events, Interest, Poll, Token};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +38,8 @@ const TICK: Duration = Duration::from_millis(100);
 const READ_BYTES: usize = 64 * 1024;
 /// Lower numbers are the engine's own: the client as which a replica carries out what its primary sends.
 const FIRST_CLIENT: u64 = 3;
+/// Tokens below are listeners, those from here on clients.
+pub(super) const FIRST_TOKEN: usize = 1 << 20;
 /// So many requests of a pipeline are taken from the buffer before the first of them is carried out.
 const BATCH: usize = 64;
 
@@ -61,7 +63,7 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
         server.note(&events);
         while let Some((token, readable)) = server.called.pop_front() {
             match token {
-                token if token < server.first_client => server.accept(token, now, log)?,
+                token if token < FIRST_TOKEN => server.accept(token, now, log)?,
                 FIRST_LINK.. => server.link_turn(token, now, log),
                 _ => server.turn(token, now, readable, log),
             }
@@ -79,10 +81,12 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
             let began = Instant::now();
             server.look_after_connections(wall_clock(), log);
             server.tick_all(wall_clock(), log);
+            let stalled = std::mem::take(&mut server.stalled);
+            server.called.extend(stalled.into_iter().map(|token| (token, true)));
             turn.ticked(began);
             last_tick = SystemTime::now();
         }
-        server.follow_ports()?;
+        server.follow_ports(log)?;
         server.tell_news(now, log);
         server.flush_links(now, log);
         server.flush_all(log);
@@ -99,6 +103,11 @@ fn limits_of(node: &Node, id: ClientId) -> decode::Limits {
     decode::Limits { bulk_len: config.proto_max_bulk_len, unauthenticated }
 }
 
+/// What CONFIG SET may change of where a node listens.
+fn place_of(node: &Node) -> (u16, Bytes) {
+    (node.instance.config.port, node.instance.config.text("bind"))
+}
+
 pub(super) fn wall_clock() -> Millis {
     Millis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
 }
@@ -108,11 +117,13 @@ pub(super) struct Server {
     /// None: this instance has ended.
     pub(super) nodes: Vec<Option<Box<Node>>>,
     /// What each listens on, as far as its configuration says.
-    ports: Vec<u16>,
-    /// Tokens below are listeners: node and listener of each, those of the bus behind those for clients.
-    pub(super) listeners: Vec<(usize, usize)>,
-    pub(super) first_client: usize,
-    /// By token, which is `first_client` plus the client's id.
+    places: Vec<(u16, Bytes)>,
+    /// By token, below `FIRST_TOKEN`: node and listener of each, those of the bus behind those for clients.
+    pub(super) listeners: BTreeMap<usize, (usize, usize)>,
+    next_listener: usize,
+    /// Listeners that could not accept: there may be descriptors again at the next tick.
+    stalled: Vec<usize>,
+    /// By token, which is `FIRST_TOKEN` plus the client's id.
     pub(super) connections: RecentMap<usize, Connection>,
     pub(super) next_client: u64,
     pub(super) scratch: Vec<u8>,
@@ -140,18 +151,19 @@ pub(super) struct Server {
 impl Server {
     fn new(mut nodes: Vec<Node>) -> io::Result<Server> {
         let poll = Poll::new()?;
-        let mut listeners = Vec::new();
+        let mut listeners = BTreeMap::new();
         for (index, node) in nodes.iter_mut().enumerate() {
             for (at, listener) in node.listeners.iter_mut().chain(&mut node.bus).enumerate() {
                 poll.registry().register(listener.source(), Token(listeners.len()), Interest::READABLE)?;
-                listeners.push((index, at));
+                listeners.insert(listeners.len(), (index, at));
             }
         }
         Ok(Server {
             poll,
-            ports: nodes.iter().map(|node| node.instance.config.port).collect(),
+            places: nodes.iter().map(place_of).collect(),
             nodes: nodes.into_iter().map(Box::new).map(Some).collect(),
-            first_client: listeners.len(),
+            next_listener: listeners.len(),
+            stalled: Vec::new(),
             listeners,
             connections: RecentMap::new(),
             next_client: FIRST_CLIENT,
@@ -175,7 +187,7 @@ impl Server {
         for event in events {
             let token = event.token().0;
             self.called.push_back((token, event.is_readable() || event.is_read_closed()));
-            if event.is_read_closed() && (self.first_client..FIRST_LINK).contains(&token) {
+            if event.is_read_closed() && (FIRST_TOKEN..FIRST_LINK).contains(&token) {
                 // The end stands behind the bytes that are read first, and is not told of again.
                 self.unread.push(token);
             }
@@ -187,20 +199,35 @@ impl Server {
         self.nodes.iter().flatten().map(|node| node.instance.stats.commands_processed).sum()
     }
 
-    /// Listens on another port where CONFIG SET says so. That it could be had was asked before.
-    fn follow_ports(&mut self) -> io::Result<()> {
-        for (index, known) in self.ports.iter_mut().enumerate() {
-            let Some(node) = self.nodes[index].as_deref_mut().filter(|node| node.instance.config.port != *known) else {
+    /// Listens elsewhere where CONFIG SET says so. That all of it could be had was asked before.
+    fn follow_ports(&mut self, log: &mut Log) -> io::Result<()> {
+        if !super::LISTEN_ANEW.take() {
+            return Ok(());
+        }
+        for index in 0..self.places.len() {
+            let place = self.places[index].clone();
+            let Some(node) = self.nodes[index].as_deref_mut().filter(|node| place_of(node) != place) else {
                 continue;
             };
-            *known = node.instance.config.port;
-            for (at, listener) in node.listeners.iter_mut().enumerate().filter(|_| *known != 0) {
-                let Some(ip) = listener.ip() else { continue };
-                let Ok(mut new) = Listener::tcp(ip, *known) else { continue };
-                let token = self.listeners.iter().position(|place| *place == (index, at)).expect("it was registered");
-                self.poll.registry().deregister(listener.source())?;
-                self.poll.registry().register(new.source(), Token(token), Interest::READABLE)?;
-                *listener = new;
+            let registry = self.poll.registry();
+            for listener in node.listeners.iter_mut().chain(&mut node.bus) {
+                registry.deregister(listener.source())?;
+            }
+            self.listeners.retain(|_, (of, _)| *of != index);
+            // Those of the unix socket stay; the old ones of TCP have to be gone before the new ones are made.
+            node.listeners.retain(|listener| listener.port().is_none());
+            match super::tcp_listeners(&node.instance.config, node.instance.config.port) {
+                Ok(listeners) if node.instance.config.port != 0 => node.listeners.extend(listeners),
+                Ok(_) => {}
+                Err(error) => log(index, &format!("# {error}")),
+            }
+            self.places[index] = place_of(node);
+            for (at, listener) in node.listeners.iter_mut().chain(&mut node.bus).enumerate() {
+                registry.register(listener.source(), Token(self.next_listener), Interest::READABLE)?;
+                self.listeners.insert(self.next_listener, (index, at));
+                // What called meanwhile is not told of again.
+                self.called.push_back((self.next_listener, true));
+                self.next_listener += 1;
             }
         }
         Ok(())
@@ -218,15 +245,15 @@ impl Server {
     }
 
     pub(super) fn id_of(&self, token: usize) -> ClientId {
-        ClientId((token - self.first_client) as u64)
+        ClientId((token - FIRST_TOKEN) as u64)
     }
 
     pub(super) fn token_of(&self, id: ClientId) -> usize {
-        self.first_client + id.0 as usize
+        FIRST_TOKEN + id.0 as usize
     }
 
     fn accept(&mut self, token: usize, now: Millis, log: &mut Log) -> io::Result<()> {
-        let (index, at) = self.listeners[token];
+        let Some(&(index, at)) = self.listeners.get(&token) else { return Ok(()) };
         loop {
             let Some(node) = &mut self.nodes[index] else { return Ok(()) };
             let clients = node.listeners.len();
@@ -236,6 +263,7 @@ impl Server {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => {
                     // Out of file descriptors, or the client was gone again: neither ends the server.
+                    self.stalled.push(token);
                     log(index, &format!("Error accepting a client connection: {error}"));
                     return Ok(());
                 }

@@ -5,7 +5,7 @@
 //! the clients of other instances in this process, wait until the step has ended.
 
 use super::connection::{Connection, Got};
-use super::event_loop::{Server, wall_clock};
+use super::event_loop::{FIRST_TOKEN, Server, wall_clock};
 use super::links::FIRST_LINK;
 use super::listen::{Listener, Stream};
 use crate::engine::client::Ends;
@@ -36,7 +36,7 @@ impl Outside for Lent<'_> {
         self.server.note(&events);
         for (token, readable) in std::mem::take(&mut self.server.called) {
             let heard = match token {
-                token if token < self.server.first_client => self.accept(token, &mut inputs),
+                token if token < FIRST_TOKEN => self.accept(token, &mut inputs),
                 FIRST_LINK.. => false,
                 _ => readable && self.read(token, &mut inputs),
             };
@@ -76,7 +76,7 @@ impl Outside for Lent<'_> {
 impl Lent<'_> {
     /// Takes in who calls here; false if that is for somebody else to do.
     fn accept(&mut self, token: usize, inputs: &mut Vec<Input>) -> bool {
-        let (index, at) = self.server.listeners[token];
+        let Some(&(index, at)) = self.server.listeners.get(&token) else { return false };
         if index != self.index || at >= self.listeners.len() {
             return false;
         }

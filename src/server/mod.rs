@@ -11,6 +11,7 @@ mod links;
 mod listen;
 mod meanwhile;
 mod plan;
+mod process;
 mod pulse;
 
 pub use disk::FileDisk;
@@ -24,11 +25,17 @@ use crate::engine::config::Config;
 use crate::engine::config::file::Files;
 use crate::engine::hooks::Hooks;
 use std::hash::{BuildHasher, Hasher};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+thread_local! {
+    /// Somebody has asked whether other addresses could be listened on, and may have set them: the loop looks after its turn.
+    /// A loop and its instances live on one thread.
+    static LISTEN_ANEW: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
 
 /// The origin of the stopwatch: any moment will do.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -52,7 +59,8 @@ fn start(args: &[String]) -> Result<(), String> {
     let many = plan.servers.len() > 1;
     let mut nodes = Vec::new();
     let mut names = Vec::new();
-    for server in plan.servers {
+    for mut server in plan.servers {
+        allow_clients(&mut server.config, many);
         let name = if many { format!("{} ", server.config.port) } else { String::new() };
         nodes.push(node(server, &name)?);
         names.push(name);
@@ -62,6 +70,27 @@ fn start(args: &[String]) -> Result<(), String> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(|error| error.to_string())?;
     }
     serve(nodes, &stop, &mut |node, line| eprintln!("{}{line}", names[node])).map_err(|error| error.to_string())
+}
+
+/// Files that a server has open besides its clients' sockets.
+const OWN_FILES: u64 = 32;
+
+/// Asks for as many open files as the clients of a server need; if there are fewer, fewer clients may come. `many` servers
+/// share what there is.
+fn allow_clients(config: &mut Config, many: bool) {
+    let wanted = config.maxclients as u64 + OWN_FILES;
+    let allowed = process::allow_files(wanted);
+    if allowed >= wanted || many {
+        return;
+    }
+    let fewer = allowed.saturating_sub(OWN_FILES).max(1);
+    eprintln!(
+        "# You requested maxclients of {} requiring at least {wanted} max file descriptors.\n# Current maximum open files is \
+         {allowed}. maxclients has been reduced to {fewer} to compensate for low ulimit. If you need higher maxclients \
+         increase 'ulimit -n'.",
+        config.maxclients
+    );
+    config.set("maxclients", &fewer.to_string()).expect("a parameter, and a number that it takes");
 }
 
 /// Starts one server: sockets, data, log. `name` stands before each line of its log.
@@ -79,9 +108,10 @@ fn node(server: plan::Planned, name: &str) -> Result<Node, String> {
     instance.hooks = Hooks {
         stopwatch: Some(|| START.elapsed().as_micros() as u64),
         sleep: Some(|micros| std::thread::sleep(Duration::from_micros(micros))),
-        rss: None,
+        usage: Some(process::usage),
+        processes: process::processes(),
         pid: Some(std::process::id()),
-        port_is_free: Some(|port| std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()),
+        could_listen: Some(could_listen),
         event_loop: Some(pulse::stats),
     };
     if let Some(cluster) = instance.cluster.as_deref_mut().filter(|_| server.formed) {
@@ -134,7 +164,13 @@ fn listeners(config: &Config) -> Result<Vec<Listener>, String> {
     if let path = config.text("unixsocket")
         && !path.is_empty()
     {
-        found.push(Listener::unix(std::path::Path::new(&*path.lossy())).map_err(|error| error.to_string())?);
+        let path = std::path::Path::new(&*path.lossy()).to_owned();
+        found.push(Listener::unix(&path).map_err(|error| error.to_string())?);
+        let mode = u32::from_str_radix(&config.text("unixsocketperm").lossy(), 8).unwrap_or(0);
+        if mode != 0 {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(&path, mode).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
     }
     if found.is_empty() {
         Err(String::from("nothing to listen on: port is 0 and there is no unixsocket"))
@@ -144,26 +180,48 @@ fn listeners(config: &Config) -> Result<Vec<Listener>, String> {
 }
 
 fn tcp_listeners(config: &Config, port: u16) -> Result<Vec<Listener>, String> {
-    let asked = config.text("bind");
-    let open = !config.text("requirepass").is_empty() || *asked != *Config::default().text("bind");
-    let asked = asked.lossy();
-    let mut addresses: Vec<IpAddr> =
-        asked.split_whitespace().filter_map(|word| word.trim_start_matches('-').parse().ok()).collect();
-    addresses.retain(|address| open || address.is_loopback());
-    if addresses.is_empty() {
-        addresses.push(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    }
-    // redis-server's default asks for IPv6 too, if the machine has it (`-::1`).
-    let optional = |address: &IpAddr| asked.contains(&format!("-{address}"));
+    let addresses = addresses(config);
     let mut found = Vec::new();
-    for address in &addresses {
+    for (address, optional) in &addresses {
         match Listener::tcp(*address, port) {
             Ok(listener) => found.push(listener),
-            Err(_) if optional(address) && addresses.len() > 1 => {}
+            Err(_) if *optional && addresses.len() > 1 => {}
             Err(error) => return Err(error.to_string()),
         }
     }
     Ok(found)
+}
+
+/// The addresses that `bind` names, and whether the machine may lack them: redis-server's default asks for IPv6 in this way
+/// (`-::1`). An empty `bind` names none.
+fn addresses(config: &Config) -> Vec<(IpAddr, bool)> {
+    let asked = config.text("bind");
+    let open = !config.text("requirepass").is_empty() || *asked != *Config::default().text("bind");
+    let asked = asked.lossy();
+    let one = |word: &str| {
+        let (name, optional) = word.strip_prefix('-').map_or((word, false), |name| (name, true));
+        let address = match name {
+            "*" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            "::*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            name => name.parse().ok()?,
+        };
+        Some((address, optional))
+    };
+    let mut addresses: Vec<(IpAddr, bool)> = asked.split_whitespace().filter_map(one).collect();
+    addresses.retain(|(address, _)| open || address.is_loopback());
+    if addresses.is_empty() && !asked.trim().is_empty() {
+        addresses.push((IpAddr::V4(Ipv4Addr::LOCALHOST), false));
+    }
+    addresses
+}
+
+/// Whether what `new` asks to be listened on, and `old` did not, can be had.
+fn could_listen(old: &Config, new: &Config) -> bool {
+    LISTEN_ANEW.set(true);
+    let known: Vec<IpAddr> = addresses(old).into_iter().map(|(address, _)| address).collect();
+    let more = addresses(new).into_iter().filter(|(address, _)| old.port != new.port || !known.contains(address));
+    let free = |address: IpAddr| std::net::TcpListener::bind((address, new.port)).is_ok();
+    new.port == 0 || more.into_iter().all(|(address, optional)| optional || free(address))
 }
 
 /// Config files of this computer.

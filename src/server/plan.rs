@@ -1,7 +1,7 @@
 //! What `redlab serve` was asked for: one server, one for each config file, many nodes, or a whole cluster.
 //!
 //! Besides redis-server's arguments: `--nodes N` serves N servers on following ports, `--cluster 3x1` a cluster of three
-//! primaries with a replica each that is formed already. Each of several servers has its own directory below `dir`.
+//! primaries with a replica each that is formed already; `--real-time` says what is so anyway. Each of several servers has its own directory below `dir`.
 
 use crate::base::Rng;
 use crate::engine::cluster::plan;
@@ -152,6 +152,10 @@ fn split(args: &[String]) -> Result<(Own, Vec<String>), String> {
             Some((name, value)) => (name, Some(value)),
             None => (word.as_str(), None),
         };
+        // Its clock is the real one in any case; the word is for those who come from the lab, where it is not.
+        if word == "--real-time" {
+            continue;
+        }
         if name != "--nodes" && name != "--cluster" {
             rest.push(word.clone());
             continue;

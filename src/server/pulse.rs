@@ -1,7 +1,7 @@
 //! What the event loop has done: counters for INFO, kept beside the loop because no instance knows of it.
 
 use crate::engine::hooks::LoopStats;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -18,6 +18,28 @@ struct Pulse {
 thread_local! {
     // A loop and the instances it serves live on one thread, and `Hooks` takes plain functions.
     static PULSE: RefCell<Pulse> = RefCell::default();
+    static TRAFFIC: Cell<Traffic> = const { Cell::new(Traffic { bytes_in: 0, bytes_out: 0, reads: 0, writes: 0 }) };
+}
+
+/// What went through the sockets of clients.
+#[derive(Clone, Copy, Default)]
+struct Traffic {
+    bytes_in: u64,
+    bytes_out: u64,
+    reads: u64,
+    writes: u64,
+}
+
+/// A client's socket has been read.
+pub fn read(bytes: usize) {
+    let traffic = TRAFFIC.get();
+    TRAFFIC.set(Traffic { bytes_in: traffic.bytes_in + bytes as u64, reads: traffic.reads + 1, ..traffic });
+}
+
+/// A client's socket has been written to.
+pub fn wrote(bytes: usize) {
+    let traffic = TRAFFIC.get();
+    TRAFFIC.set(Traffic { bytes_out: traffic.bytes_out + bytes as u64, writes: traffic.writes + 1, ..traffic });
 }
 
 /// One turn of the loop.
@@ -44,7 +66,7 @@ impl Turn {
     pub fn ticked(&mut self, since: Instant) {
         self.cron_us = since.elapsed().as_micros() as u64;
         PULSE.with_borrow_mut(|pulse| {
-            let sample = (since, pulse.stats, pulse.commands);
+            let sample = (since, with_traffic(pulse.stats), pulse.commands);
             pulse.samples.push_back(sample);
             if pulse.samples.len() > SAMPLES {
                 pulse.samples.pop_front();
@@ -70,15 +92,22 @@ impl Turn {
     }
 }
 
+fn with_traffic(stats: LoopStats) -> LoopStats {
+    let Traffic { bytes_in, bytes_out, reads, writes } = TRAFFIC.get();
+    LoopStats { bytes_in, bytes_out, reads, writes, ..stats }
+}
+
 /// The counters, with the rates of the last 1.6 seconds.
 pub fn stats() -> LoopStats {
     PULSE.with_borrow(|pulse| {
-        let mut stats = pulse.stats;
+        let mut stats = with_traffic(pulse.stats);
         if let (Some((from, first, commands)), Some((to, last, more))) = (pulse.samples.front(), pulse.samples.back()) {
             let ms = to.duration_since(*from).as_millis().max(1) as u64;
             let cycles = last.cycles - first.cycles;
             stats.cycles_per_sec = cycles * 1000 / ms;
             stats.us_per_cycle = (last.us - first.us) / cycles.max(1);
+            stats.bytes_in_per_sec = (last.bytes_in - first.bytes_in) * 1000 / ms;
+            stats.bytes_out_per_sec = (last.bytes_out - first.bytes_out) * 1000 / ms;
             // CONFIG RESETSTAT sets the count back.
             stats.commands_per_sec = more.saturating_sub(*commands) * 1000 / ms;
         }

@@ -142,15 +142,19 @@ fn set(call: &mut Call) -> Outcome {
         check_dir(parameter, text, call.disk).map_err(|reason| failed(name, &reason))?;
         config.set_text(parameter, text).map_err(|reason| failed(name, &reason))?;
     }
-    if let (Some(is_free), port) = (call.server.hooks.port_is_free, config.port)
-        && port != call.server.config.port
-        && port != 0
-        && !is_free(port)
+    if let Some(could_listen) = call.server.hooks.could_listen
+        && let Some(change) = changes.iter().find(|change| matches!(change.name, "port" | "bind"))
+        && !could_listen(&call.server.config, &config)
     {
-        call.out.push(Output::Log(String::from(
-            "# Failed applying new configuration. Possibly related to new port setting. Restoring previous settings.",
+        call.out.push(Output::Log(format!(
+            "# Failed applying new configuration. Possibly related to new {} setting. Restoring previous settings.",
+            change.name
         )));
-        return Err(failed("port", "Unable to listen on this port. Check server logs."));
+        let reason = match change.name {
+            "port" => "Unable to listen on this port. Check server logs.",
+            _ => "Failed to bind to specified addresses.",
+        };
+        return Err(failed(change.name, reason));
     }
     let before = std::mem::replace(&mut call.server.config, config);
     if let Err(refusal) = apply_appendonly(call) {

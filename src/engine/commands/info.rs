@@ -6,7 +6,7 @@
 use crate::base::Bytes;
 use crate::engine::command::{Command, LOADING, Outcome, STALE};
 use crate::engine::config::Eviction;
-use crate::engine::hooks::LoopStats;
+use crate::engine::hooks::{LoopStats, Usage};
 use crate::engine::{Call, VERSION, commands};
 use crate::resp::Reply;
 use std::collections::BTreeSet;
@@ -188,7 +188,8 @@ fn memory(call: &mut Call, text: &mut String) {
     server.stats.peak_memory = server.stats.peak_memory.max(used);
     let peak = server.stats.peak_memory;
     let data = server.used_memory_dataset();
-    let rss = server.hooks.rss.map_or(used, |rss| rss());
+    let usage = server.hooks.usage.map_or(Usage { resident: used, ..Usage::default() }, |usage| usage());
+    let rss = usage.resident;
     let startup = used.saturating_sub(data);
     let clients = server.client_memory.unwrap_or_default();
     let share = |part: u64, whole: u64| format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64);
@@ -211,8 +212,8 @@ fn memory(call: &mut Call, text: &mut String) {
             ("allocator_allocated", &used),
             ("allocator_active", &used),
             ("allocator_resident", &rss),
-            ("total_system_memory", &0),
-            ("total_system_memory_human", &"0B"),
+            ("total_system_memory", &usage.memory),
+            ("total_system_memory_human", &human(usage.memory)),
             ("used_memory_lua", &0),
             ("used_memory_vm_eval", &0),
             ("used_memory_lua_human", &"0B"),
@@ -268,12 +269,12 @@ fn stats(call: &mut Call, text: &mut String) {
             ("total_connections_received", &stats.connections_received),
             ("total_commands_processed", &stats.commands_processed),
             ("instantaneous_ops_per_sec", &turns.commands_per_sec),
-            ("total_net_input_bytes", &0),
-            ("total_net_output_bytes", &0),
+            ("total_net_input_bytes", &turns.bytes_in),
+            ("total_net_output_bytes", &turns.bytes_out),
             ("total_net_repl_input_bytes", &0),
             ("total_net_repl_output_bytes", &0),
-            ("instantaneous_input_kbps", &"0.00"),
-            ("instantaneous_output_kbps", &"0.00"),
+            ("instantaneous_input_kbps", &kilobytes(turns.bytes_in_per_sec)),
+            ("instantaneous_output_kbps", &kilobytes(turns.bytes_out_per_sec)),
             ("instantaneous_input_repl_kbps", &"0.00"),
             ("instantaneous_output_repl_kbps", &"0.00"),
             ("rejected_connections", &stats.rejected_connections),
@@ -293,8 +294,8 @@ fn stats(call: &mut Call, text: &mut String) {
             ("pubsub_channels", &server.pubsub.channels.len()),
             ("pubsub_patterns", &server.pubsub.patterns.len()),
             ("pubsubshard_channels", &server.pubsub.shard_channels.len()),
-            ("latest_fork_usec", &0),
-            ("total_forks", &0),
+            ("latest_fork_usec", &server.persist.last_fork_us),
+            ("total_forks", &server.persist.forks),
             ("migrate_cached_sockets", &0),
             ("slave_expires_tracked_keys", &0),
             ("active_defrag_hits", &0),
@@ -309,8 +310,8 @@ fn stats(call: &mut Call, text: &mut String) {
             ("unexpected_error_replies", &0),
             ("total_error_replies", &stats.error_replies),
             ("dump_payload_sanitizations", &0),
-            ("total_reads_processed", &stats.commands_processed),
-            ("total_writes_processed", &stats.commands_processed),
+            ("total_reads_processed", &turns.reads),
+            ("total_writes_processed", &turns.writes),
             ("io_threaded_reads_processed", &0),
             ("io_threaded_writes_processed", &0),
             ("reply_buffer_shrinks", &0),
@@ -334,10 +335,23 @@ fn replication(call: &mut Call, text: &mut String) {
     }
 }
 
-fn cpu(_: &mut Call, text: &mut String) {
-    for name in ["sys", "user", "sys_children", "user_children", "sys_main_thread", "user_main_thread"] {
-        line(text, &format!("used_cpu_{name}"), "0.000000");
+fn cpu(call: &mut Call, text: &mut String) {
+    let usage = call.server.hooks.usage.map_or(Usage::default(), |usage| usage());
+    for (name, us) in [
+        ("used_cpu_sys", usage.system),
+        ("used_cpu_user", usage.user),
+        ("used_cpu_sys_children", usage.children_system),
+        ("used_cpu_user_children", usage.children_user),
+        // There is one thread.
+        ("used_cpu_sys_main_thread", usage.system),
+        ("used_cpu_user_main_thread", usage.user),
+    ] {
+        line(text, name, format_args!("{}.{:06}", us / 1_000_000, us % 1_000_000));
     }
+}
+
+fn kilobytes(bytes: u64) -> String {
+    format!("{:.2}", bytes as f64 / 1024.0)
 }
 
 fn commandstats(call: &mut Call, text: &mut String) {

@@ -1,11 +1,10 @@
 //! What outlives the process: RDB files, the append only file, and when each is written.
 //!
-//! A background save is a fork in Redis: the child sees the data set as it was at that moment. Here the bytes are made at
-//! that moment and kept; the file appears when the child would have ended, so a crash in between leaves the old one.
-//! Order for readers: this file (saves, save points, shutdown), `boot`, `rdb`, `aof`.
+//! Order for readers: this file (saves, save points, shutdown), `child` (who does it in the background), `boot`, `rdb`, `aof`.
 
 pub mod aof;
 pub mod boot;
+pub mod child;
 pub mod crc64;
 pub mod lzf;
 pub mod rdb;
@@ -13,41 +12,12 @@ pub mod rdb;
 #[cfg(test)]
 mod tests;
 
-use super::config::Config;
-use super::disk::DiskError;
 use super::refusal::Refusal;
 use super::{Env, Instance, Outbox, Output};
 use crate::base::{Bytes, Millis};
 use aof::{Aof, State};
-use std::sync::Arc;
-
-/// A background process at work; there is one at most.
-#[derive(Clone, Debug)]
-pub enum Child {
-    Save {
-        pid: u32,
-        started_at: Millis,
-        done_at: Millis,
-        /// The file's bytes: what the data set was when it began.
-        image: Arc<Vec<u8>>,
-        /// It goes straight to replicas, and into no file.
-        to_replicas: bool,
-    },
-    Rewrite {
-        pid: u32,
-        started_at: Millis,
-        done_at: Millis,
-        image: Arc<Vec<u8>>,
-    },
-}
-
-impl Child {
-    pub fn done_at(&self) -> Millis {
-        match self {
-            Child::Save { done_at, .. } | Child::Rewrite { done_at, .. } => *done_at,
-        }
-    }
-}
+pub use child::Child;
+use child::{Begun, save_file, write_temporary};
 
 #[derive(Clone, Debug)]
 pub struct Persistence {
@@ -63,6 +33,10 @@ pub struct Persistence {
     dirty_before: u64,
     pub bgsave_scheduled: bool,
     pub saves: u64,
+    /// Real ones.
+    pub forks: u64,
+    /// How long the last one took, in microseconds.
+    pub last_fork_us: u64,
     /// Seconds that the last background save took.
     pub last_bgsave_secs: Option<u64>,
     /// The data is being loaded: nothing expires, nothing is refused, nothing is written down.
@@ -85,6 +59,8 @@ impl Persistence {
             dirty_before: 0,
             bgsave_scheduled: false,
             saves: 0,
+            forks: 0,
+            last_fork_us: 0,
             last_bgsave_secs: None,
             loading: false,
             last_load_expired: 0,
@@ -105,13 +81,6 @@ pub struct Shutdown {
     pub save: bool,
     pub nosave: bool,
     pub force: bool,
-}
-
-/// How long a child takes on the virtual clock: a fork, 200 MB a second, and `rdb-key-save-delay` microseconds a key,
-/// the parameter that Redis' own tests slow a save down with.
-fn child_time(config: &Config, keys: usize, bytes: usize) -> Millis {
-    let delay_us = config.int("rdb-key-save-delay").max(0) as u64 * keys as u64;
-    Millis(5 + bytes as u64 / 200_000 + delay_us / 1000)
 }
 
 impl Instance {
@@ -142,23 +111,10 @@ impl Instance {
         self.config.path(&self.config.text("dbfilename").lossy())
     }
 
-    /// Writes an RDB file so that at each moment there is a whole one: beside the old, synced, renamed. Err: logged.
-    fn write_rdb(&self, env: &mut Env, pid: u32, image: &[u8], out: &mut Outbox) -> Result<(), ()> {
-        let name = format!("temp-{pid}.rdb");
-        let temporary = self.config.path(&name);
-        let written = env.disk.write(&temporary, image).and_then(|()| env.disk.fsync(&temporary));
-        if let Err(error) = written {
-            out.push(Output::Log(match error {
-                DiskError::NotFound => format!(
-                    "# Failed opening the temp RDB file {name} (in server root dir {}) for saving: {error}",
-                    self.config.text("dir").lossy()
-                ),
-                _ => format!("# Write error while saving DB to the disk(rdbSaveRio): {error}"),
-            }));
-            let _ = env.disk.remove(&temporary);
-            return Err(());
-        }
-        let path = self.rdb_path();
+    /// Gives a file that has been written beside the RDB file its place, so that at each moment there is a whole one. Err:
+    /// logged.
+    fn publish_rdb(&self, env: &mut Env, name: &str, out: &mut Outbox) -> Result<(), ()> {
+        let (temporary, path) = (self.config.path(name), self.rdb_path());
         let moved = env.disk.rename(&temporary, &path).and_then(|()| env.disk.fsync_dir(&self.config.path("")));
         if let Err(error) = moved {
             let dir = self.config.text("dir");
@@ -176,7 +132,9 @@ impl Instance {
     /// SAVE: at once. Err: logged.
     pub(in crate::engine) fn save(&mut self, env: &mut Env, out: &mut Outbox) -> Result<(), ()> {
         let image = self.rdb_image(&self.save_options(env.now));
-        self.write_rdb(env, self.persist.pid, &image, out)?;
+        let name = save_file(self.persist.pid);
+        write_temporary(env, &self.config, &name, &image).map_err(|line| out.push(Output::Log(line)))?;
+        self.publish_rdb(env, &name, out)?;
         self.dirty = 0;
         self.persist.last_save = env.now;
         self.persist.last_bgsave_ok = true;
@@ -185,39 +143,50 @@ impl Instance {
 
     /// BGSAVE: begins one; nothing else may be at work.
     pub(in crate::engine) fn start_bgsave(&mut self, env: &mut Env, out: &mut Outbox) {
-        let image = self.rdb_image(&self.save_options(env.now));
-        let keys = self.dbs.iter().map(|db| db.len()).sum();
-        let pid = self.persist.next_child();
-        let done_at = env.now + child_time(&self.config, keys, image.len());
+        let options = self.save_options(env.now);
+        let Begun { pid, done_at, work } = self.fork(env, out, save_file, |it| it.rdb_image(&options));
         let dirty = self.dirty;
         let persist = &mut self.persist;
         persist.saves += 1;
         persist.dirty_before = dirty;
         persist.last_bgsave_try = env.now;
         persist.bgsave_scheduled = false;
-        let (started_at, image) = (env.now, Arc::new(image));
-        persist.child = Some(Child::Save { pid, started_at, done_at, image, to_replicas: false });
+        persist.child = Some(Child::Save { pid, started_at: env.now, done_at, work, to_replicas: false });
         out.push(Output::Log(format!("* Background saving started by pid {pid}")));
     }
 
     /// A save straight to those replicas that wait for one; nothing else may be at work.
-    pub(in crate::engine) fn start_transfer(&mut self, image: Vec<u8>, env: &mut Env, out: &mut Outbox) {
-        let keys = self.dbs.iter().map(|db| db.len()).sum();
-        let pid = self.persist.next_child();
-        let done_at = env.now + child_time(&self.config, keys, image.len());
+    pub(in crate::engine) fn start_transfer(
+        &mut self,
+        image: impl FnOnce(&Instance) -> Vec<u8>,
+        env: &mut Env,
+        out: &mut Outbox,
+    ) {
+        let Begun { pid, done_at, work } = self.fork(env, out, save_file, image);
         self.persist.saves += 1;
-        let (started_at, image) = (env.now, Arc::new(image));
-        self.persist.child = Some(Child::Save { pid, started_at, done_at, image, to_replicas: true });
+        self.persist.child = Some(Child::Save { pid, started_at: env.now, done_at, work, to_replicas: true });
         out.push(Output::Log(format!("* Background RDB transfer started by pid {pid}")));
     }
 
-    fn finish_bgsave(&mut self, env: &mut Env, out: &mut Outbox) {
-        let Some(Child::Save { pid, started_at, image, to_replicas, .. }) = self.persist.child.take() else { return };
+    /// The child has ended; `well`: without an error.
+    fn finish_bgsave(&mut self, well: bool, env: &mut Env, out: &mut Outbox) {
+        let Some(Child::Save { pid, started_at, work, to_replicas, .. }) = self.persist.child.take() else { return };
+        let name = save_file(pid);
         if to_replicas {
-            out.push(Output::Log(String::from("* Background RDB transfer terminated with success")));
-            return self.save_reached_replicas(Some(&image), true, env, out);
+            let temporary = self.config.path(&name);
+            let image = self.image_of(&work, &temporary, env).filter(|_| well);
+            // Nothing is there if the bytes never were in a file.
+            let _ = env.disk.remove(&temporary);
+            let end = if image.is_some() {
+                "* Background RDB transfer terminated with success"
+            } else {
+                "# Background transfer error"
+            };
+            out.push(Output::Log(String::from(end)));
+            return self.save_reached_replicas(image.as_ref(), true, env, out);
         }
-        let outcome = self.write_rdb(env, pid, &image, out);
+        let written = if well { self.temporary_of(&name, &work, env, out) } else { Err(()) };
+        let outcome = written.and_then(|()| self.publish_rdb(env, &name, out));
         let persist = &mut self.persist;
         persist.last_bgsave_secs = Some(env.now.since(started_at).secs());
         persist.last_bgsave_ok = outcome.is_ok();
@@ -228,7 +197,11 @@ impl Instance {
         } else {
             out.push(Output::Log(String::from("# Background saving error")));
         }
-        self.save_reached_replicas(outcome.is_ok().then_some(&image), false, env, out);
+        let image = match outcome {
+            Ok(()) if self.replicas_wait_for_save() => self.image_of(&work, &self.rdb_path(), env),
+            _ => None,
+        };
+        self.save_reached_replicas(image.as_ref(), false, env, out);
     }
 
     /// What FLUSHALL does to the RDB file: a save at work is ended, and with save points the file is emptied at once.
@@ -237,7 +210,7 @@ impl Instance {
             return;
         }
         if matches!(self.persist.child, Some(Child::Save { .. })) {
-            self.persist.child = None;
+            self.kill_child(env);
             self.save_reached_replicas(None, false, env, out);
         }
         if !self.config.save.is_empty() {
@@ -248,11 +221,11 @@ impl Instance {
 
     /// What serverCron does about persistence.
     pub(in crate::engine) fn tick_persistence(&mut self, env: &mut Env, out: &mut Outbox) {
-        match &self.persist.child {
-            Some(child) if child.done_at() > env.now => {}
-            Some(Child::Save { .. }) => self.finish_bgsave(env, out),
-            Some(Child::Rewrite { .. }) => self.finish_rewrite(env, out),
-            None => self.start_what_is_due(env, out),
+        match (&self.persist.child, self.child_has_ended(env.now)) {
+            (Some(Child::Save { .. }), Some(well)) => self.finish_bgsave(well, env, out),
+            (Some(Child::Rewrite { .. }), Some(well)) => self.finish_rewrite(well, env, out),
+            (Some(_), None) => {}
+            (None, _) => self.start_what_is_due(env, out),
         }
         self.flush_aof(env, out);
     }
@@ -332,7 +305,7 @@ impl Instance {
         match &self.persist.child {
             Some(Child::Save { .. }) => {
                 say(out, "# There is a child saving an .rdb. Killing it!");
-                self.persist.child = None;
+                self.kill_child(env);
             }
             Some(Child::Rewrite { .. }) => {
                 if self.persist.aof.state == State::FirstRewrite {

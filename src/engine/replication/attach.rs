@@ -428,8 +428,8 @@ impl Instance {
         let ids: Vec<ClientId> =
             self.waiting_replicas().filter(|(_, replica)| alike(replica)).map(|(client, _)| client.id).collect();
         if to_replicas {
-            let image = self.image_without(leaves_out, env.now);
-            self.start_transfer(image, env, out);
+            let now = env.now;
+            self.start_transfer(|it| it.image_without(leaves_out, now), env, out);
         } else {
             self.start_bgsave(env, out);
             self.replication.sync_file = self.config.flag("rdb-del-sync-files");
@@ -445,6 +445,11 @@ impl Instance {
         let functions = if leaves_out.functions { Vec::new() } else { self.scripting.library_sources() };
         let dbs: &[Db] = if leaves_out.data { &[] } else { &self.dbs };
         rdb::save_with(dbs, &functions, &options)
+    }
+
+    /// Whether somebody gets the snapshot of the save that is at work.
+    pub(in crate::engine) fn replicas_wait_for_save(&self) -> bool {
+        self.attached().any(|(_, replica)| replica.state == State::WaitBgsaveEnd)
     }
 
     /// A background save has ended: who waited for it gets the snapshot, or is sent away if there is none.

@@ -385,7 +385,7 @@ impl Instance {
                     "Replica is about to load the RDB file received from the master, but there is a pending RDB child running. Killing process {pid} and removing its temp file to avoid any race"
                 ),
             );
-            self.persist.child = None;
+            self.kill_child(env);
         }
         // What was known of the old history is of no use any more, here and for those who follow this replica.
         self.discard_cached(out);

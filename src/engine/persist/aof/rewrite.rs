@@ -2,11 +2,11 @@
 
 use super::{NO_DB, State, encode, path_of, stem_of};
 use crate::base::{Bytes, Millis, float};
+use crate::engine::persist::child::{Begun, Work, rewrite_file};
 use crate::engine::persist::{Child, rdb};
 use crate::engine::value::stream::Id;
 use crate::engine::value::{Stream, Value};
 use crate::engine::{Env, Instance, Outbox, Output};
-use std::sync::Arc;
 
 /// How many elements one command of a rewritten AOF carries at most (AOF_REWRITE_ITEMS_PER_CMD).
 const ITEMS_A_COMMAND: usize = 64;
@@ -31,14 +31,12 @@ impl Instance {
         {
             return failed(self, out, line);
         }
-        let image = self.base_image(env.now);
-        let pid = self.persist.next_child();
+        let now = env.now;
+        let Begun { pid, done_at, work } = self.fork(env, out, rewrite_file, |it| it.base_image(now));
         let persist = &mut self.persist;
         persist.aof.rewrites += 1;
         persist.aof.rewrite_scheduled = false;
-        let done_at =
-            env.now + super::super::child_time(&self.config, self.dbs.iter().map(|db| db.len()).sum(), image.len());
-        persist.child = Some(Child::Rewrite { pid, started_at: env.now, done_at, image: Arc::new(image) });
+        persist.child = Some(Child::Rewrite { pid, started_at: env.now, done_at, work });
         out.push(Output::Log(format!("* Background append only file rewriting started by pid {pid}")));
         Ok(())
     }
@@ -69,16 +67,18 @@ impl Instance {
         Ok(())
     }
 
-    /// The child has ended: its file becomes the base.
-    pub(in crate::engine::persist) fn finish_rewrite(&mut self, env: &mut Env, out: &mut Outbox) {
-        let Some(Child::Rewrite { pid, started_at, image, .. }) = self.persist.child.take() else { return };
+    /// The child has ended: its file becomes the base, if it ended `well`.
+    pub(in crate::engine::persist) fn finish_rewrite(&mut self, well: bool, env: &mut Env, out: &mut Outbox) {
+        let Some(Child::Rewrite { pid, started_at, work, .. }) = self.persist.child.take() else { return };
         self.persist.aof.last_rewrite_secs = Some(env.now.since(started_at).secs());
-        match self.publish_base(env, pid, &image, out) {
-            Ok(()) => {
+        let ended = String::from("# Background AOF rewrite terminated with error");
+        let base = if well { self.publish_base(env, pid, &work, out) } else { Err(ended) };
+        match base {
+            Ok(base_size) => {
                 let aof = &mut self.persist.aof;
                 aof.last_rewrite_ok = true;
                 if aof.state != State::Off {
-                    aof.size = image.len() as u64 + aof.incr_size;
+                    aof.size = base_size + aof.incr_size;
                     aof.base_size = aof.size;
                 }
                 if aof.state == State::FirstRewrite {
@@ -102,15 +102,14 @@ impl Instance {
         }
     }
 
-    /// Err: what to log.
-    fn publish_base(&mut self, env: &mut Env, pid: u32, image: &[u8], out: &mut Outbox) -> Result<(), String> {
-        let temporary = self.config.path(&format!("temp-rewriteaof-bg-{pid}.aof"));
-        let written = env.disk.write(&temporary, image).and_then(|()| env.disk.fsync(&temporary));
-        if let Err(error) = written {
-            out.push(Output::Log(format!("# Write error writing append only file on disk: {error}")));
-            let _ = env.disk.remove(&temporary);
+    /// The new base's size in bytes. Err: what to log.
+    fn publish_base(&mut self, env: &mut Env, pid: u32, work: &Work, out: &mut Outbox) -> Result<u64, String> {
+        let shown = rewrite_file(pid);
+        let temporary = self.config.path(&shown);
+        if self.temporary_of(&shown, work, env, out).is_err() {
             return Err(String::from("# Background AOF rewrite terminated with error"));
         }
+        let size = env.disk.len(&temporary).unwrap_or(0);
         out.push(Output::Log(String::from("* Background AOF rewrite terminated with success")));
         let stem = stem_of(&self.config);
         let mut manifest = self.persist.aof.manifest.clone();
@@ -120,7 +119,6 @@ impl Instance {
         moved.map_err(|error| {
             format!("# Error trying to rename the temporary AOF base file {temporary} into {path}: {error}")
         })?;
-        let shown = format!("temp-rewriteaof-bg-{pid}.aof");
         out.push(Output::Log(format!("* Successfully renamed the temporary AOF base file {shown} into {base}")));
         if self.persist.aof.state == State::FirstRewrite {
             let (before, name) = (self.persist.aof.path.clone(), manifest.new_incr(&stem));
@@ -138,7 +136,7 @@ impl Instance {
         let kept = self.write_manifest(env, &manifest);
         kept.map_err(|error| format!("# Fail to rename the temp AOF manifest file: {error}"))?;
         self.persist.aof.manifest = manifest;
-        Ok(())
+        Ok(size)
     }
 
     /// Deletes what the manifest calls history.
@@ -157,8 +155,8 @@ impl Instance {
 
     /// Ends a rewrite without its result.
     pub(in crate::engine::persist) fn kill_rewrite(&mut self, env: &mut Env) {
-        if let Some(Child::Rewrite { pid, .. }) = self.persist.child.take() {
-            let _ = env.disk.remove(&self.config.path(&format!("temp-rewriteaof-bg-{pid}.aof")));
+        if matches!(self.persist.child, Some(Child::Rewrite { .. })) {
+            self.kill_child(env);
             if self.persist.aof.state == State::FirstRewrite {
                 let _ = env.disk.remove(&self.persist.aof.path);
                 self.persist.aof.path.clear();
