@@ -21,6 +21,21 @@ impl fmt::Display for DiskError {
     }
 }
 
+/// The steps in which a file is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Write,
+    Sync,
+    Rename,
+    SyncDir,
+}
+
+/// In which step a file could not be replaced, and why.
+pub type ReplaceError = (Step, DiskError);
+
+/// A disk's own work that must be done before anybody hears of what hangs on it; it may run on another thread.
+pub type Unsettled = Box<dyn FnOnce() -> Result<(), ReplaceError> + Send>;
+
 /// Files below one instance's working directory. Paths are relative to it, with `/`.
 ///
 /// `write`, `append` and `truncate` reach the page cache; only `fsync` makes contents survive a loss of power, and only
@@ -42,6 +57,47 @@ pub trait Disk {
     fn list(&self, dir: &str) -> Result<Vec<String>, DiskError>;
     /// None if there is no such file.
     fn len(&self, path: &str) -> Option<u64>;
+
+    /// Gives `path` these contents by way of the file `beside`, so that a crash leaves the old ones or the new ones. Durable:
+    /// they survive a loss of power.
+    fn replace(&mut self, path: &str, beside: &str, contents: &[u8], durable: bool) -> Result<(), ReplaceError> {
+        let written = self.replace_stepwise(path, beside, contents, durable);
+        if written.is_err() {
+            // What cannot be removed either does no harm.
+            let _ = self.remove(beside);
+        }
+        written
+    }
+
+    fn replace_stepwise(
+        &mut self,
+        path: &str,
+        beside: &str,
+        contents: &[u8],
+        durable: bool,
+    ) -> Result<(), ReplaceError> {
+        self.write(beside, contents).map_err(|error| (Step::Write, error))?;
+        if durable {
+            self.fsync(beside).map_err(|error| (Step::Sync, error))?;
+        }
+        self.rename(beside, path).map_err(|error| (Step::Rename, error))?;
+        if durable {
+            let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+            self.fsync_dir(dir).map_err(|error| (Step::SyncDir, error))?;
+        }
+        Ok(())
+    }
+
+    /// `replace`, if need be later than now, but before anything is said of it.
+    fn replace_soon(&mut self, path: &str, beside: &str, contents: &[u8], durable: bool) -> Result<(), ReplaceError> {
+        self.replace(path, beside, contents, durable)
+    }
+
+    /// What `replace_soon` has put off, for whoever can do it together with that of other disks; it has to be done before anything
+    /// that was said since leaves the process. A disk that puts nothing off has none.
+    fn unsettled(&mut self) -> Option<Unsettled> {
+        None
+    }
 
     /// Who else waits while a script runs long. It comes by the way of the disk, which goes wherever a command goes; only
     /// `redlab serve` has one.

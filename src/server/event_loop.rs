@@ -5,6 +5,7 @@ use super::links::{FIRST_LINK, Links};
 use super::listen::{Listener, Stream};
 use super::meanwhile::Lent;
 use super::pulse::Turn;
+use super::settle::{SYNCED, Settling};
 use crate::base::{Bytes, Millis, RecentMap, Rng};
 use crate::engine::client::Ends;
 use crate::engine::disk::Disk;
@@ -60,6 +61,7 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
         }
         let mut turn = Turn::begin(server.commands());
         let now = wall_clock();
+        server.end_syncs(false, log);
         server.note(&events);
         while let Some((token, readable)) = server.called.pop_front() {
             match token {
@@ -75,6 +77,7 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
                 log(0, "You insist... exiting now.");
                 return Ok(());
             }
+            server.end_syncs(true, log);
             server.end_all(now, log);
         }
         if SystemTime::now() >= due {
@@ -88,6 +91,7 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
         }
         server.follow_ports(log)?;
         server.tell_news(now, log);
+        server.begin_syncs();
         server.flush_links(now, log);
         server.flush_all(log);
         turn.end(server.commands());
@@ -146,6 +150,7 @@ pub(super) struct Server {
     pub(super) care_round: usize,
     /// Links with something to write.
     pub(super) dirty_links: Vec<usize>,
+    pub(super) settling: Settling,
 }
 
 impl Server {
@@ -159,6 +164,7 @@ impl Server {
             }
         }
         Ok(Server {
+            settling: Settling::new(&poll, nodes.len())?,
             poll,
             places: nodes.iter().map(place_of).collect(),
             nodes: nodes.into_iter().map(Box::new).map(Some).collect(),
@@ -184,7 +190,7 @@ impl Server {
     /// Calls up those who are unread, and those whom the poll tells of.
     pub(super) fn note(&mut self, events: &Events) {
         self.called.extend(self.unread.drain(..).map(|token| (token, true)));
-        for event in events {
+        for event in events.iter().filter(|event| event.token().0 != SYNCED) {
             let token = event.token().0;
             self.called.push_back((token, event.is_readable() || event.is_read_closed()));
             if event.is_read_closed() && (FIRST_TOKEN..FIRST_LINK).contains(&token) {
@@ -254,6 +260,10 @@ impl Server {
 
     fn accept(&mut self, token: usize, now: Millis, log: &mut Log) -> io::Result<()> {
         let Some(&(index, at)) = self.listeners.get(&token) else { return Ok(()) };
+        if self.settling.waits(index) {
+            self.settling.park(token);
+            return Ok(());
+        }
         loop {
             let Some(node) = &mut self.nodes[index] else { return Ok(()) };
             let clients = node.listeners.len();
@@ -291,6 +301,10 @@ impl Server {
         let index = connection.node;
         self.dirty.push(token);
         if !readable || connection.closing {
+            return;
+        }
+        if self.settling.waits(index) {
+            self.settling.park(token);
             return;
         }
         let mut scratch = std::mem::take(&mut self.scratch);
@@ -425,7 +439,9 @@ impl Server {
 
     fn tick_all(&mut self, now: Millis, log: &mut Log) {
         for index in 0..self.nodes.len() {
-            self.step(index, now, Input::Tick, log);
+            if !self.settling.waits(index) {
+                self.step(index, now, Input::Tick, log);
+            }
         }
     }
 
@@ -437,8 +453,12 @@ impl Server {
         }
     }
 
-    fn end(&mut self, index: usize) {
-        self.flush_all(&mut |_, _| {});
+    pub(super) fn end(&mut self, index: usize) {
+        let put_off = self.nodes[index].as_mut().and_then(|node| node.disk.unsettled());
+        // It ends anyway; what it could not write it has not said.
+        if put_off.is_none_or(|work| work().is_ok()) {
+            self.flush_all(&mut |_, _| {});
+        }
         self.nodes[index] = None;
         self.connections.retain(|_, connection| connection.node != index);
         self.links.forget(index);
@@ -449,6 +469,10 @@ impl Server {
         let mut gone = Vec::new();
         let mut late = Vec::new();
         for token in std::mem::take(&mut self.dirty) {
+            if self.token_waits(token) {
+                self.dirty.push(token);
+                continue;
+            }
             let Some(connection) = self.connections.get_mut(&token) else { continue };
             let alive = connection.flush().is_ok();
             let waits = connection.pending() > 0;

@@ -35,6 +35,8 @@ pub(super) struct Links {
     made: usize,
     /// What is to be told to nodes in the next turn.
     pub news: Vec<(usize, Input)>,
+    /// Ended, but not yet written to for the last time: that waits for what hangs on it to be on disk.
+    closing: Vec<Link>,
 }
 
 impl Links {
@@ -57,6 +59,7 @@ impl Links {
     pub fn forget(&mut self, node: usize) {
         self.by_token.retain(|_, link| link.connection.node != node);
         self.tokens.retain(|(of, _), _| *of != node);
+        self.closing.retain(|link| link.connection.node != node);
     }
 
     pub fn token_of(&self, node: usize, id: LinkId) -> Option<usize> {
@@ -111,14 +114,16 @@ impl Server {
     /// Ends a link, after what was sent before.
     pub(super) fn close_link(&mut self, index: usize, id: LinkId) {
         if let Some(mut link) = self.links.token_of(index, id).and_then(|token| self.links.remove(token)) {
-            // The other side sees the end either way; what does not fit into the socket now is lost.
-            let _ = link.connection.flush();
             let _ = self.poll.registry().deregister(link.connection.stream.source());
+            self.links.closing.push(link);
         }
     }
 
     /// A link's turn: it may have come to stand, have brought bytes, or have ended.
     pub(super) fn link_turn(&mut self, token: usize, now: Millis, log: &mut Log) {
+        if self.token_waits(token) {
+            return self.settling.park(token);
+        }
         let Some(link) = self.links.by_token.get_mut(&token) else { return };
         let (index, id) = (link.connection.node, link.id);
         if !link.up {
@@ -162,15 +167,24 @@ impl Server {
 
     /// Tells the nodes what could not be told within a step.
     pub(super) fn tell_news(&mut self, now: Millis, log: &mut Log) {
-        for (index, input) in std::mem::take(&mut self.links.news) {
+        for (index, input) in self.take_news() {
             self.step(index, now, input, log);
         }
     }
 
     /// Writes what links have to write.
     pub(super) fn flush_links(&mut self, now: Millis, log: &mut Log) {
+        let settling = &self.settling;
+        for mut link in self.links.closing.extract_if(.., |link| !settling.waits(link.connection.node)) {
+            // The other side sees the end either way; what does not fit into the socket now is lost.
+            let _ = link.connection.flush();
+        }
         for token in std::mem::take(&mut self.dirty_links) {
             let Some(link) = self.links.by_token.get_mut(&token).filter(|link| link.up) else { continue };
+            if self.settling.waits(link.connection.node) {
+                self.dirty_links.push(token);
+                continue;
+            }
             if link.connection.flush().is_err() {
                 self.end_link(token, now, log);
             }

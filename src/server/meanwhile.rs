@@ -9,7 +9,7 @@ use super::event_loop::{FIRST_TOKEN, Server, wall_clock};
 use super::links::FIRST_LINK;
 use super::listen::{Listener, Stream};
 use crate::engine::client::Ends;
-use crate::engine::disk::{Disk, DiskError};
+use crate::engine::disk::{Disk, DiskError, ReplaceError};
 use crate::engine::hooks::{Buffers, Outside};
 use crate::engine::{ClientId, Input, Output};
 use crate::resp::{Protocol, Reply, decode, encode};
@@ -138,6 +138,10 @@ impl Lent<'_> {
     /// Writes what is to be written to this instance's clients; what does not go at once waits for the event loop.
     fn flush(&mut self, inputs: &mut Vec<Input>) {
         for token in std::mem::take(&mut self.server.dirty) {
+            if self.server.token_waits(token) {
+                self.server.late.push(token);
+                continue;
+            }
             let Some(connection) = self.server.connections.get_mut(&token) else { continue };
             let alive = connection.flush().is_ok();
             let waits = connection.pending() > 0;
@@ -185,6 +189,12 @@ impl Disk for Lent<'_> {
     }
     fn len(&self, path: &str) -> Option<u64> {
         self.disk.len(path)
+    }
+    fn replace(&mut self, path: &str, beside: &str, contents: &[u8], durable: bool) -> Result<(), ReplaceError> {
+        self.disk.replace(path, beside, contents, durable)
+    }
+    fn replace_soon(&mut self, path: &str, beside: &str, contents: &[u8], durable: bool) -> Result<(), ReplaceError> {
+        self.disk.replace_soon(path, beside, contents, durable)
     }
     fn outside(&mut self) -> Option<&mut dyn Outside> {
         Some(self)

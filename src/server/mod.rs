@@ -13,6 +13,7 @@ mod meanwhile;
 mod plan;
 mod process;
 mod pulse;
+mod settle;
 
 pub use disk::FileDisk;
 pub use event_loop::{Node, serve};
@@ -101,7 +102,7 @@ fn node(server: plan::Planned, name: &str) -> Result<Node, String> {
     let bus = bus_listeners(&server.config)?;
     let ports: Vec<String> = listeners.iter().filter_map(Listener::port).map(|port| port.to_string()).collect();
     let lock = lock_nodes_conf(&server)?;
-    let mut disk = FileDisk::new(server.dir);
+    let mut disk = if server.scratch { FileDisk::scratch(server.dir) } else { FileDisk::new(server.dir) };
     let booted = Instance::boot(server.config, &mut Env { now, rng: &mut rng, disk: &mut disk });
     let (mut instance, log) = booted.map_err(|lines| lines.join("\n"))?;
     log.iter().for_each(|line| eprintln!("{name}{line}"));

@@ -15,6 +15,8 @@ pub struct Planned {
     pub dir: PathBuf,
     /// It is part of a cluster that is served as formed: it need not wait for news before it takes writes.
     pub formed: bool,
+    /// Its files go when the process goes.
+    pub scratch: bool,
 }
 
 /// The servers, and a directory that lives as long as they do, if they have no other.
@@ -80,7 +82,7 @@ pub fn plan(args: &[String], files: &dyn Files, rng: &mut Rng) -> Result<Plan, S
 fn alone(config: Config) -> Result<Planned, String> {
     let dir = PathBuf::from(config.text("dir").lossy().into_owned());
     std::fs::read_dir(&dir).map_err(|error| format!("dir {}: {error}", dir.display()))?;
-    Ok(Planned { config, dir, formed: false })
+    Ok(Planned { config, dir, formed: false, scratch: false })
 }
 
 /// The server on `port` of several that share their arguments, in its own directory below theirs.
@@ -94,7 +96,7 @@ fn one_of_many(
     std::fs::create_dir_all(&dir).map_err(|error| format!("dir {}: {error}", dir.display()))?;
     let own = ["--port", &port.to_string(), "--dir", &dir.display().to_string()].map(String::from);
     let config = read(&[rest, &own].concat())?;
-    Ok(Planned { config, dir, formed: false })
+    Ok(Planned { config, dir, formed: false, scratch: false })
 }
 
 fn cluster(
@@ -114,6 +116,8 @@ fn cluster(
     add("--cluster-enabled", "yes");
     add("--port", &FIRST_PORT.to_string());
     add("--save", "");
+    // Redis' five seconds before a snapshot goes to a replica leave a new cluster without a replica that could be elected.
+    add("--repl-diskless-sync-delay", "0");
     let scratch = match given("--dir") {
         true => None,
         false => Some(tempfile::tempdir().map_err(|error| format!("a directory for the nodes: {error}"))?),
@@ -135,7 +139,9 @@ fn cluster(
             std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
         }
     }
-    servers.iter_mut().for_each(|server| server.formed = true);
+    for server in &mut servers {
+        (server.formed, server.scratch) = (true, scratch.is_some());
+    }
     Ok(Plan { servers, scratch })
 }
 

@@ -1,7 +1,8 @@
 //! What the operating system knows of this process, its children and its sockets: fork(2), waitpid(2), getrusage(2) ...
 //!
 //! The only `unsafe` of the server. A child of ours does one thing, writes a file, and ends without having run anything that
-//! would be run at the end of the server. The server has one thread, so a fork leaves no lock that somebody else held.
+//! would be run at the end of the server. Threads of the server only sync files
+//! (`settle`): the one lock of theirs that a fork could leave held is the allocator's, which the C library sees to itself.
 
 use crate::engine::hooks::{Processes, Usage};
 

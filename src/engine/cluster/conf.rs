@@ -7,7 +7,7 @@ use super::node::{Flags, Handle, Node, NodeId};
 use super::slots::SLOTS;
 use super::state::Cluster;
 use crate::base::{Bytes, Millis, Rng, quote};
-use crate::engine::disk::DiskError;
+use crate::engine::disk::{DiskError, ReplaceError, Step};
 use crate::engine::{Env, Instance, Outbox, Output};
 use std::fmt::Write;
 
@@ -217,6 +217,13 @@ impl Instance {
         self.config.path(&self.config.text("cluster-config-file").lossy())
     }
 
+    /// The contents of nodes.conf, its path, and that of the file beside it.
+    fn nodes_conf_text(&self, now: Millis) -> Option<(String, String, String)> {
+        let (text, path) = (self.cluster.as_ref()?.conf(), self.nodes_conf());
+        let beside = format!("{path}.tmp-{}-{}", self.hooks.pid.unwrap_or(1), now.0);
+        Some((text, path, beside))
+    }
+
     /// At the start of a node: who it is and whom it knows. Err: the lines after which it exits.
     pub(in crate::engine) fn boot_cluster(&mut self, env: &mut Env, log: &mut Vec<String>) -> Result<(), Vec<String>> {
         if !self.config.cluster_enabled {
@@ -289,43 +296,36 @@ impl Instance {
     }
 
     /// Writes nodes.conf. Err: a line for the log.
-    pub(in crate::engine) fn save_nodes_conf(&mut self, env: &mut Env, fsync: bool) -> Result<(), String> {
-        let Some(cluster) = &self.cluster else { return Ok(()) };
-        let (text, path) = (cluster.conf(), self.nodes_conf());
-        let beside = format!("{path}.tmp-{}-{}", self.hooks.pid.unwrap_or(1), env.now.0);
-        let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-        let failed = |what: &str, error: DiskError| format!("# Could not {what}: {error}");
-        let written = env
-            .disk
-            .write(&beside, text.as_bytes())
-            .map_err(|error| failed("open temp cluster config file", error))
-            .and_then(|()| match fsync {
-                true => env.disk.fsync(&beside).map_err(|error| failed("sync tmp cluster config file", error)),
-                false => Ok(()),
-            })
-            .and_then(|()| {
-                env.disk.rename(&beside, &path).map_err(|error| failed("rename tmp cluster config file", error))
-            })
-            .and_then(|()| match fsync {
-                true => env.disk.fsync_dir(dir).map_err(|error| failed("sync cluster config file dir", error)),
-                false => Ok(()),
-            });
-        if written.is_err() {
-            // What cannot be removed either does no harm.
-            let _ = env.disk.remove(&beside);
-        }
-        written
+    pub(in crate::engine) fn save_nodes_conf(&self, env: &mut Env, fsync: bool) -> Result<(), String> {
+        let Some((text, path, beside)) = self.nodes_conf_text(env.now) else { return Ok(()) };
+        env.disk.replace(&path, &beside, text.as_bytes(), fsync).map_err(not_saved)
     }
 
     /// A node that cannot remember its votes must not go on.
     pub(super) fn save_nodes_conf_or_die(&mut self, env: &mut Env, fsync: bool, out: &mut Outbox) {
-        if let Err(line) = self.save_nodes_conf(env, fsync) {
+        let Some((text, path, beside)) = self.nodes_conf_text(env.now) else { return };
+        if let Err(line) = env.disk.replace_soon(&path, &beside, text.as_bytes(), fsync).map_err(not_saved) {
             out.retain(|said| !matches!(said, Output::LinkSend(..)));
             out.push(Output::Log(line));
             out.push(Output::Log(FATAL.to_owned()));
             out.push(Output::Exit);
         }
     }
+}
+
+fn not_saved((step, error): ReplaceError) -> String {
+    let what = match step {
+        Step::Write => "open temp cluster config file",
+        Step::Sync => "sync tmp cluster config file",
+        Step::Rename => "rename tmp cluster config file",
+        Step::SyncDir => "sync cluster config file dir",
+    };
+    format!("# Could not {what}: {error}")
+}
+
+/// What a node says that ends because its nodes.conf could not be written.
+pub fn last_words(error: ReplaceError) -> [String; 2] {
+    [not_saved(error), FATAL.to_owned()]
 }
 
 const FATAL: &str = "# Fatal: can't update cluster config file.";
