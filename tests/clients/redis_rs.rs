@@ -1,103 +1,12 @@
-//! A client library that people use (redis-rs) against `redlab serve`: one server in both protocols, and a cluster whose
-//! primary ends or whose slots move while the client writes.
+//! redis-rs against `redlab serve`: one server in both protocols, and a cluster whose primary ends or whose slots move while
+//! the client writes.
 
+use crate::served::{PATIENCE, Served, connect, info, keys_on, redis_cli_is_here, wait_for};
 use redis::cluster::{ClusterClient, ClusterConnection};
-use redis::{Client, Commands, Connection, RedisResult, Script};
+use redis::{Commands, Connection, RedisResult, Script};
 use std::collections::BTreeMap;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
-/// How long anything may take here.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// The bus of a cluster node listens this far above its port for clients.
-const BUS_OFFSET: u16 = 10_000;
-
-/// `redlab serve` on `nodes` free ports in a row, ended when this is dropped.
-struct Served {
-    process: Child,
-    ports: Vec<u16>,
-}
-
-impl Served {
-    fn start(nodes: u16, options: &[&str]) -> Served {
-        let first = free_ports(nodes);
-        let process = Command::new(env!("CARGO_BIN_EXE_redlab"))
-            .args(["serve", "--port", &first.to_string(), "--save", "", "--repl-diskless-sync-delay", "0"])
-            .args(options)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program was built with its tests");
-        let served = Served { process, ports: (first..first + nodes).collect() };
-        for port in &served.ports {
-            wait_for("a port", || TcpStream::connect(("127.0.0.1", *port)).is_ok());
-        }
-        served
-    }
-
-    /// Three primaries with a replica each, all agreed that the cluster is up, and all replicas in step.
-    fn cluster() -> Served {
-        let served = Served::start(6, &["--cluster", "3x1", "--cluster-node-timeout", "1000"]);
-        for port in &served.ports {
-            wait_for("the cluster", || {
-                let info: String = redis::cmd("CLUSTER").arg("INFO").query(&mut connect(*port, "")).unwrap_or_default();
-                info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:6")
-            });
-        }
-        for port in &served.ports[3..] {
-            wait_for("a replica", || info(*port).contains("master_link_status:up"));
-        }
-        served
-    }
-
-    fn cluster_client(&self) -> ClusterClient {
-        let nodes = self.ports.iter().map(|port| format!("redis://127.0.0.1:{port}/"));
-        let client = ClusterClient::builder(nodes).retries(8).min_retry_wait(20).max_retry_wait(100);
-        client.connection_timeout(PATIENCE).build().expect("addresses")
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// The first of `count` ports in a row that are free, as are the bus ports that belong to them.
-fn free_ports(count: u16) -> u16 {
-    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    (0..100)
-        .map(|_| {
-            let any =
-                TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
-            // Below the ports that the system gives to clients: those come and go.
-            10_000 + any % 10_000
-        })
-        .find(|first| (*first..first + count).all(|port| is_free(port) && is_free(port + BUS_OFFSET)))
-        .expect("free ports in a row")
-}
-
-#[track_caller]
-fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < PATIENCE, "{what}: not in {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn connect(port: u16, query: &str) -> Connection {
-    let client = Client::open(format!("redis://127.0.0.1:{port}/{query}")).expect("an address");
-    let connection = client.get_connection().expect("it listens");
-    connection.set_read_timeout(Some(PATIENCE)).expect("a positive time-out");
-    connection
-}
-
-fn info(port: u16) -> String {
-    redis::cmd("INFO").arg("replication").query(&mut connect(port, "")).expect("it answers")
-}
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
 
 /// What an ordinary program does with one server. `query` chooses the protocol.
 fn daily_work(query: &str) {
@@ -212,7 +121,9 @@ struct Ledger {
 
 impl Ledger {
     fn new(served: &Served) -> Ledger {
-        let client = served.cluster_client();
+        let nodes = served.ports.iter().map(|port| format!("redis://127.0.0.1:{port}/"));
+        let client = ClusterClient::builder(nodes).retries(8).min_retry_wait(20).max_retry_wait(100);
+        let client: ClusterClient = client.connection_timeout(PATIENCE).build().expect("addresses");
         let connection = client.get_connection().expect("the cluster is up");
         Ledger { client, connection, acknowledged: BTreeMap::new(), refused: 0 }
     }
@@ -240,10 +151,6 @@ impl Ledger {
             assert_eq!(self.connection.get::<_, Option<u64>>(key), Ok(Some(*value)), "{key}");
         }
     }
-}
-
-fn keys_on(port: u16) -> usize {
-    redis::cmd("DBSIZE").query(&mut connect(port, "")).expect("it answers")
 }
 
 #[test]
@@ -305,9 +212,7 @@ fn the_cluster_client_of_redis_rs_follows_a_manual_failover_without_an_error() {
 
 #[test]
 fn the_cluster_client_of_redis_rs_loses_nothing_when_slots_move() {
-    if Command::new("redis-cli").arg("--version").output().is_err() {
-        assert!(std::env::var_os("REDLAB_REQUIRE_ORACLE").is_none(), "redis-cli is not installed");
-        eprintln!("SKIPPED: redis-cli is not installed");
+    if !redis_cli_is_here() {
         return;
     }
     let served = Served::cluster();
