@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Something that takes a command at a named connection.
 pub trait Server {
@@ -182,6 +182,16 @@ impl Redis {
         self.process.kill().expect("it was running");
         self.process.wait().expect("it was ours");
         self.dir.take().expect("it runs in its folder")
+    }
+}
+
+/// Waits until somebody listens there.
+#[track_caller]
+pub fn wait_for_port(port: u16) {
+    let start = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(start.elapsed() < Duration::from_secs(20), "nobody listens on port {port}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
