@@ -1,7 +1,7 @@
 //! Storms: clusters under random kills, cuts, delays and losses, with clients that write; by seed.
 //!
 //! At any time: in one epoch at most one node has won slots, and of those who claim a slot as their own one has the highest
-//! epoch. Once the weather is fine again, all agree within a bound, every replica has what its primary has, and nothing is
+//! epoch; a replica that is as far in the history as its primary has what its primary has. Once the weather is fine again, all agree within a bound, every replica has what its primary has, and nothing is
 //! lost that all nodes of a shard had. `REDLAB_SEEDS=FIRST..LAST` runs others; a failure names its seed.
 
 use crate::lab::Lab;
@@ -121,6 +121,9 @@ impl Storm {
                 assert!(first > second, "seed {seed}: slot {slot} has two owners in epoch {first}{}", self.lab.story());
             }
         }
+        for port in &self.lab.ports {
+            self.check_replica(*port, seed);
+        }
         for index in 0..KEYS {
             let slot = slot_of(key(index).as_bytes());
             // A shard is safe when all six nodes run and each member has the value.
@@ -129,6 +132,23 @@ impl Storm {
                 let least = members.iter().map(|port| self.value(*port, index)).min().unwrap_or(0);
                 self.safe[index] = self.safe[index].max(least);
             }
+        }
+    }
+
+    /// Of the same history, the same length is the same data.
+    fn check_replica(&self, port: u16, seed: u64) {
+        let place = |port: u16| {
+            let instance = self.lab.world.instance(port)?;
+            Some((instance.replication.id.as_str(), instance.replication_offset()))
+        };
+        let Some(primary) = self.lab.owner_followed(port) else { return };
+        let in_step = self.lab.world.instance(port).is_some_and(|instance| instance.link_up());
+        if !in_step || place(port) != place(primary) {
+            return;
+        }
+        for index in 0..KEYS {
+            let (here, there) = (self.value(port, index), self.value(primary, index));
+            assert_eq!(here, there, "seed {seed}: {} at {port} and at {primary}, {:?}", key(index), place(port));
         }
     }
 
