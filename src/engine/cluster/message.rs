@@ -267,8 +267,9 @@ impl<'a> Reader<'a> {
         self.array().map(|bytes| u64::from_be_bytes(*bytes))
     }
 
+    /// What is no name is none: Redis believes any 40 bytes, and cannot start again from the nodes.conf that it writes them into.
     fn id(&mut self) -> Option<NodeId> {
-        self.array().map(|bytes| NodeId(*bytes))
+        self.array::<40>().map(|bytes| NodeId::parse(bytes).unwrap_or(NodeId::NONE))
     }
 
     fn host(&mut self) -> Option<String> {
@@ -400,7 +401,10 @@ fn one_extension(reader: &mut Reader) -> Result<Extension, Fault> {
             let (id, ttl) = fields.id().zip(fields.u64()).ok_or(Fault::Extensions)?;
             Extension::Forgotten(id, ttl)
         }
-        3 => Extension::Shard(fields.id().ok_or(Fault::Extensions)?),
+        3 => match fields.id().ok_or(Fault::Extensions)? {
+            NodeId::NONE => Extension::Unknown(3),
+            id => Extension::Shard(id),
+        },
         other => Extension::Unknown(other),
     })
 }

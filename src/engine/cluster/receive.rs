@@ -200,6 +200,10 @@ impl Turn<'_> {
                 self.delete(node);
                 return false;
             }
+            if message.sender == NodeId::NONE {
+                self.delete(node);
+                return false;
+            }
             self.cluster.rename(node, message.sender);
             let known = self.cluster.node_mut(node);
             known.flags.clear(Flags::HANDSHAKE);
