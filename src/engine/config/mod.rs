@@ -100,6 +100,9 @@ pub struct Config {
     pub appendfsync: Fsync,
     pub aof_timestamps: bool,
     pub no_appendfsync_on_rewrite: bool,
+    /// Writes are refused with fewer replicas than this that are no further behind than that many seconds; 0: never.
+    pub min_replicas_to_write: i64,
+    pub min_replicas_max_lag_secs: i64,
 }
 
 impl Default for Config {
@@ -146,6 +149,8 @@ impl Default for Config {
             appendfsync: Fsync::EverySecond,
             aof_timestamps: false,
             no_appendfsync_on_rewrite: false,
+            min_replicas_to_write: 0,
+            min_replicas_max_lag_secs: 0,
         };
         // The table's defaults are the only ones: the zeros above are overwritten by them.
         PARAMETERS.iter().for_each(|parameter| config.refresh(parameter));
@@ -308,6 +313,8 @@ impl Config {
             "appendonly" => self.appendonly = self.flag(name),
             "aof-timestamp-enabled" => self.aof_timestamps = self.flag(name),
             "no-appendfsync-on-rewrite" => self.no_appendfsync_on_rewrite = self.flag(name),
+            "min-replicas-to-write" => self.min_replicas_to_write = self.int(name),
+            "min-replicas-max-lag" => self.min_replicas_max_lag_secs = self.int(name),
             "appendfsync" => {
                 self.appendfsync = match &*self.text(name) {
                     b"always" => Fsync::Always,

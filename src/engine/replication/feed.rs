@@ -81,7 +81,7 @@ impl Instance {
 
     /// How many replicas are up to date enough for `min-replicas-to-write`.
     pub fn good_replicas(&self) -> usize {
-        let lag_max = self.config.int("min-replicas-max-lag").max(0) as u64;
+        let lag_max = self.config.min_replicas_max_lag_secs.max(0) as u64;
         let good = self.attached().filter(|(_, replica)| {
             replica.state == State::Online && self.now.secs().saturating_sub(replica.ack_time.secs()) <= lag_max
         });

@@ -37,7 +37,7 @@ impl Instance {
             self.primary_lines(now, &mut line);
         }
         line("connected_slaves", self.replication.replicas.len().to_string());
-        if self.config.int("min-replicas-to-write") > 0 && self.config.int("min-replicas-max-lag") > 0 {
+        if self.config.min_replicas_to_write > 0 && self.config.min_replicas_max_lag_secs > 0 {
             line("min_slaves_good_slaves", self.good_replicas().to_string());
         }
         let shown = self.attached().filter_map(|(client, replica)| Some((client, replica, replica.state.word()?)));

@@ -213,8 +213,8 @@ impl Instance {
     /// Why writes of ordinary clients are refused here for the sake of replication; None if they are not.
     pub fn write_refusal(&self) -> Option<Refusal> {
         if !self.is_replica() {
-            let wanted = self.config.int("min-replicas-to-write");
-            if wanted > 0 && self.config.int("min-replicas-max-lag") > 0 && (self.good_replicas() as i64) < wanted {
+            let wanted = self.config.min_replicas_to_write;
+            if wanted > 0 && self.config.min_replicas_max_lag_secs > 0 && (self.good_replicas() as i64) < wanted {
                 return Some(Refusal::new(NOREPLICAS));
             }
             return None;
@@ -224,12 +224,12 @@ impl Instance {
 
     /// As `write_refusal`, for a command of these flags; EXEC counts as what it will carry out.
     pub(super) fn admit_write_by_role(&self, id: ClientId, command: &Command, flags: Flags) -> Result<(), Refusal> {
-        let queued = self.clients[&id].transaction.as_ref().map_or(Flags::NONE, |transaction| transaction.flags);
-        let flags = if command.name == "EXEC" { flags.with(queued) } else { flags };
-        match self.write_refusal().filter(|_| flags.has(command::WRITE)) {
-            Some(refusal) => Err(refusal),
-            None => Ok(()),
+        let queued = || self.clients[&id].transaction.as_ref().map_or(Flags::NONE, |transaction| transaction.flags);
+        let flags = if command.name == "EXEC" { flags.with(queued()) } else { flags };
+        if !flags.has(command::WRITE) {
+            return Ok(());
         }
+        self.write_refusal().map_or(Ok(()), Err)
     }
 
     /// Other reasons of replication to refuse an ordinary client's command.
