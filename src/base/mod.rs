@@ -8,6 +8,7 @@ pub mod quote;
 mod recent_map;
 pub mod rng;
 pub mod sha;
+pub mod sip;
 pub mod slot;
 pub mod time;
 pub mod words;

@@ -239,6 +239,11 @@ impl<'a> Call<'a> {
         self.put_at(found, key, value, keep_ttl);
     }
 
+    /// Puts a value under a key that has just been looked for in vain.
+    pub fn insert_missing(&mut self, key: &Bytes, value: Value) {
+        self.put_at(None, key, value, false);
+    }
+
     fn put_at(&mut self, found: Option<usize>, key: &Bytes, value: Value, keep_ttl: bool) {
         match found {
             Some(position) => drop(self.db_mut().replace(position, value, keep_ttl)),

@@ -5,9 +5,8 @@
 //! element that is there from the first to the last call is returned at least once, however often the table was resized
 //! in between. Hashing is SipHash-1-3, keyed by the instance's seed: the same on every machine, not guessable by clients.
 
-use crate::base::{Bytes, Rng};
-use siphasher::sip::SipHasher13;
-use std::hash::Hasher;
+use crate::base::{Bytes, Rng, sip};
+use std::cell::Cell;
 
 const END: u32 = u32::MAX;
 const SMALLEST: usize = 4;
@@ -24,17 +23,27 @@ struct Entry<V> {
     next: u32,
 }
 
+impl<V> Entry<V> {
+    /// Reads a little of both of its ends: the key may stand in another line of the cache than the hash.
+    fn read(&self) -> u32 {
+        self.hash.wrapping_add(u32::from(self.key.first().copied().unwrap_or(0)))
+    }
+}
+
 /// A map from byte strings to `V` with Redis' scanning guarantee. At most 2^32 - 1 entries.
 #[derive(Clone, Debug)]
 pub struct Dict<V> {
     entries: Vec<Entry<V>>,
     buckets: Vec<u32>,
     seed: HashSeed,
+    /// Where the key looked up last stands, or stood: a command looks the same key up several times, and the next command
+    /// often that key again. It is a guess, believed only if that entry has the key.
+    recent: Cell<u32>,
 }
 
 impl<V> Dict<V> {
     pub fn new(seed: HashSeed) -> Self {
-        Dict { entries: Vec::new(), buckets: Vec::new(), seed }
+        Dict { entries: Vec::new(), buckets: Vec::new(), seed, recent: Cell::new(0) }
     }
 
     pub fn seed(&self) -> HashSeed {
@@ -55,9 +64,7 @@ impl<V> Dict<V> {
     }
 
     fn hash(&self, key: &[u8]) -> u32 {
-        let mut hasher = SipHasher13::new_with_keys(self.seed.0, self.seed.1);
-        hasher.write(key);
-        hasher.finish() as u32
+        sip::hash(self.seed.0, self.seed.1, key) as u32
     }
 
     /// Where `key` stands in the dense order, for `nth` and `nth_mut`; valid until the next insert or remove.
@@ -65,7 +72,13 @@ impl<V> Dict<V> {
         if self.entries.is_empty() {
             return None;
         }
-        self.position_hashed(key, self.hash(key))
+        self.position_of_recent(key).or_else(|| self.position_hashed(key, self.hash(key)))
+    }
+
+    #[inline]
+    fn position_of_recent(&self, key: &[u8]) -> Option<usize> {
+        let at = self.recent.get() as usize;
+        self.entries.get(at).is_some_and(|entry| *entry.key == *key).then_some(at)
     }
 
     fn position_hashed(&self, key: &[u8], hash: u32) -> Option<usize> {
@@ -76,6 +89,7 @@ impl<V> Dict<V> {
         while at != END {
             let entry = &self.entries[at as usize];
             if entry.hash == hash && *entry.key == *key {
+                self.recent.set(at);
                 return Some(at as usize);
             }
             at = entry.next;
@@ -84,15 +98,17 @@ impl<V> Dict<V> {
     }
 
     /// Brings what a look-up of each of `keys` will read into the processor's cache. The reads do not depend on each other,
-    /// so their misses overlap, where look-ups one after the other would wait for each. Changes nothing, answers nothing.
+    /// so their misses overlap, where look-ups one after the other would wait for each. Changes nothing, answers nothing; for a
+    /// small table, which is in the cache anyway, it does nothing.
     pub fn warm<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
-        if self.buckets.is_empty() {
+        const LARGE: usize = 4096;
+        if self.entries.len() < LARGE {
             return;
         }
         let mask = self.buckets.len() - 1;
         let heads: smallvec::SmallVec<[u32; 64]> =
             keys.map(|key| self.buckets[self.hash(key) as usize & mask]).filter(|head| *head != END).collect();
-        let read = heads.iter().fold(0, |sum: u32, head| sum.wrapping_add(self.entries[*head as usize].hash));
+        let read = heads.iter().fold(0, |sum: u32, head| sum.wrapping_add(self.entries[*head as usize].read()));
         std::hint::black_box(read);
     }
 
@@ -113,19 +129,35 @@ impl<V> Dict<V> {
         self.position(key).map(|at| (&self.entries[at].key, &self.entries[at].value))
     }
 
-    /// Sets `key` to `value`; the value that was there before, if any.
-    pub fn insert(&mut self, key: Bytes, value: V) -> Option<V> {
-        let hash = self.hash(&key);
-        if let Some(at) = self.position_hashed(&key, hash) {
-            return Some(std::mem::replace(&mut self.entries[at].value, value));
+    /// Where `key` stands, as `position`. Err: it is not there; its hash, for `push`.
+    pub fn find(&self, key: &[u8]) -> Result<usize, u32> {
+        if let Some(at) = self.position_of_recent(key) {
+            return Ok(at);
         }
+        let hash = self.hash(key);
+        self.position_hashed(key, hash).ok_or(hash)
+    }
+
+    /// Adds `key`, which `find` has just not found.
+    pub fn push(&mut self, key: Bytes, value: V, hash: u32) {
         if self.entries.len() >= self.buckets.len() {
             self.resize((self.buckets.len() * 2).max(SMALLEST));
         }
         let bucket = hash as usize & (self.buckets.len() - 1);
         let next = std::mem::replace(&mut self.buckets[bucket], self.entries.len() as u32);
+        self.recent.set(self.entries.len() as u32);
         self.entries.push(Entry { key, value, hash, next });
-        None
+    }
+
+    /// Sets `key` to `value`; the value that was there before, if any.
+    pub fn insert(&mut self, key: Bytes, value: V) -> Option<V> {
+        match self.find(&key) {
+            Ok(at) => Some(std::mem::replace(&mut self.entries[at].value, value)),
+            Err(hash) => {
+                self.push(key, value, hash);
+                None
+            }
+        }
     }
 
     pub fn remove(&mut self, key: &[u8]) -> Option<V> {

@@ -97,14 +97,17 @@ impl Db {
 
     /// Puts a value under `key`. With `keep_ttl` an existing expiry stays, else it is dropped.
     pub fn insert(&mut self, key: &Bytes, value: Value, access: u32, keep_ttl: bool) -> Option<Value> {
-        if let Some(position) = self.slots.position(key) {
-            self.at_mut(position).access = access;
-            return Some(self.replace(position, value, keep_ttl));
-        }
+        let hash = match self.slots.find(key) {
+            Ok(position) => {
+                self.at_mut(position).access = access;
+                return Some(self.replace(position, value, keep_ttl));
+            }
+            Err(hash) => hash,
+        };
         if let Some(index) = &mut self.slot_keys {
             index.add(key);
         }
-        self.slots.insert(key.clone(), Slot { value, expires_at: 0, access, measured: 0 });
+        self.slots.push(key.clone(), Slot { value, expires_at: 0, access, measured: 0 }, hash);
         None
     }
 

@@ -40,6 +40,13 @@ impl Hash {
         self.len() == 0
     }
 
+    /// See `Dict::warm`.
+    pub fn warm<'a>(&self, fields: impl Iterator<Item = &'a [u8]>) {
+        if let Form::Table(dict) = &self.0 {
+            dict.warm(fields);
+        }
+    }
+
     pub fn get(&self, field: &[u8]) -> Option<&Bytes> {
         match &self.0 {
             Form::Small(pairs, _) => pairs.iter().find(|(name, _)| **name == *field).map(|(_, value)| value),

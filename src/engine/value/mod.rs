@@ -8,6 +8,7 @@ pub mod stream;
 pub mod string;
 pub mod zset;
 
+use crate::base::Bytes;
 pub use hash::Hash;
 pub use list::List;
 pub use set::Set;
@@ -70,6 +71,17 @@ impl Value {
 }
 
 impl Value {
+    /// See `Dict::warm`, for requests on this value's key: the fields or members that they name first.
+    pub fn warm<'a>(&self, requests: impl Iterator<Item = &'a [Bytes]>) {
+        match self {
+            Value::Set(set) => set.warm(requests.filter_map(|args| args.get(2)).map(|word| &**word)),
+            Value::Hash(hash) => hash.warm(requests.filter_map(|args| args.get(2)).map(|word| &**word)),
+            // Where two words or more stand behind the key, the first of them is a score.
+            Value::Zset(zset) => zset.warm(requests.filter_map(|args| args.get(3).or(args.get(2))).map(|word| &**word)),
+            Value::String(_) | Value::List(_) | Value::Stream(_) => {}
+        }
+    }
+
     /// How many allocations it consists of, as Redis counts the effort to free it: 1 where it lies in one piece.
     pub fn parts(&self) -> usize {
         match self {

@@ -75,6 +75,13 @@ impl Set {
         self.len() == 0
     }
 
+    /// See `Dict::warm`.
+    pub fn warm<'a>(&self, members: impl Iterator<Item = &'a [u8]>) {
+        if let Form::Table(dict) = &self.0 {
+            dict.warm(members);
+        }
+    }
+
     pub fn contains(&self, member: &[u8]) -> bool {
         match &self.0 {
             Form::Ints(ints) => parse_int(member).is_some_and(|n| ints.binary_search(&n).is_ok()),

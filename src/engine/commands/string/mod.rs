@@ -313,7 +313,7 @@ fn add(call: &mut Call, by: i64) -> Outcome {
             sum
         }
         None => {
-            call.insert(key, Str::Int(by).into_value());
+            call.insert_missing(key, Str::Int(by).into_value());
             by
         }
     };

@@ -70,6 +70,13 @@ impl Zset {
         self.len() == 0
     }
 
+    /// See `Dict::warm`.
+    pub fn warm<'a>(&self, members: impl Iterator<Item = &'a [u8]>) {
+        if let Form::Large { scores, .. } = &self.0 {
+            scores.warm(members);
+        }
+    }
+
     pub fn score(&self, member: &[u8]) -> Option<f64> {
         match &self.0 {
             Form::Small(members, _) => members.iter().find(|(name, _)| **name == *member).map(|(_, score)| *score),
