@@ -145,22 +145,30 @@ impl Requests {
 
     /// The next whole request, never empty; None if more bytes are needed.
     pub fn next(&mut self, limits: Limits) -> Result<Option<Vec<Bytes>>, ProtocolError> {
+        let mut args = Vec::new();
+        Ok(self.next_into(limits, &mut args)?.then_some(args))
+    }
+
+    /// As `next`, in place of what is in `args`, whose memory is used again; false if more bytes are needed.
+    pub fn next_into(&mut self, limits: Limits, args: &mut Vec<Bytes>) -> Result<bool, ProtocolError> {
+        args.clear();
         loop {
             let whole = if self.missing > 0 {
                 self.multibulk(limits)?
             } else {
                 match self.buffer.rest().first() {
-                    None => return Ok(None),
+                    None => return Ok(false),
                     Some(b'*') => self.count(limits)? && self.multibulk(limits)?,
                     Some(_) => self.inline()?,
                 }
             };
             if !whole {
-                return Ok(None);
+                return Ok(false);
             }
             self.args_len = 0;
             if !self.args.is_empty() {
-                return Ok(Some(std::mem::take(&mut self.args)));
+                std::mem::swap(&mut self.args, args);
+                return Ok(true);
             }
         }
     }
@@ -181,6 +189,14 @@ impl Requests {
 
     /// `*3`: how many arguments follow.
     fn count(&mut self, limits: Limits) -> Result<bool, ProtocolError> {
+        if let Some((count, used)) = short_header(self.buffer.rest(), b'*')
+            && count <= 10
+        {
+            self.missing = count;
+            self.buffer.at += used;
+            self.args.reserve(count);
+            return Ok(true);
+        }
         let Some(line) = self.line("too big mbulk count string")? else { return Ok(false) };
         let count = int(&line[1..]);
         let used = line.len() + 2;
@@ -192,11 +208,24 @@ impl Requests {
             _ => return refuse("invalid multibulk length"),
         }
         self.buffer.at += used;
+        // An argument takes four bytes at least: no more room than what has come can need.
+        self.args.reserve(self.missing.min(self.buffer.rest().len() / 4));
         Ok(true)
     }
 
     fn multibulk(&mut self, limits: Limits) -> Result<bool, ProtocolError> {
         while self.missing > 0 {
+            // What nearly all arguments look like, whole and short, in one go.
+            if self.bulk_len.is_none()
+                && let rest = self.buffer.rest()
+                && let Some((len, used)) = short_header(rest, b'$')
+                && rest.len() >= used + len + 2
+            {
+                self.args.push(Bytes::copy(&rest[used..used + len]));
+                self.buffer.at += used + len + 2;
+                self.missing -= 1;
+                continue;
+            }
             let len = match self.bulk_len {
                 Some(len) => len,
                 None => match self.bulk_header(limits)? {
@@ -250,6 +279,19 @@ impl Requests {
             None if rest.len() > LINE_MAX => refuse(too_long),
             None => Ok(None),
         }
+    }
+}
+
+/// A line of `kind` and one or two digits, and how long it is: what nearly all lines look like. Whatever else there may be,
+/// and every fault, goes the long way.
+#[inline]
+fn short_header(rest: &[u8], kind: u8) -> Option<(usize, usize)> {
+    match *rest {
+        [first, digit @ b'0'..=b'9', b'\r', _, ..] if first == kind => Some((usize::from(digit - b'0'), 4)),
+        [first, tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', _, ..] if first == kind => {
+            Some((usize::from(tens - b'0') * 10 + usize::from(ones - b'0'), 5))
+        }
+        _ => None,
     }
 }
 
@@ -523,7 +565,7 @@ mod tests {
         let mut requests = Requests::new();
         requests.feed(b"*2147483647\r\n$536870912\r\n");
         assert_eq!(requests.next(Limits::default()), Ok(None));
-        assert!(requests.args.capacity() == 0 && requests.buffered() == 0);
+        assert!(requests.args.capacity() <= 4 && requests.buffered() == 0);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::base::float;
 pub fn reply(out: &mut Vec<u8>, reply: &Reply, protocol: Protocol) {
     let resp3 = protocol == Protocol::Resp3;
     match reply {
+        Reply::Status(text) if text == "OK" => out.extend_from_slice(b"+OK\r\n"),
         Reply::Status(text) => line(out, b'+', text.as_bytes()),
         Reply::Error(text) => line(out, b'-', text.as_bytes()),
         Reply::Int(n) => header(out, b':', *n),
@@ -65,8 +66,40 @@ pub fn request<B: AsRef<[u8]>>(out: &mut Vec<u8>, args: &[B]) {
 
 fn list(out: &mut Vec<u8>, kind: u8, items: &[Reply], protocol: Protocol) {
     header(out, kind, items.len() as i64);
-    for item in items {
-        reply(out, item, protocol);
+    let mut rest = items;
+    while let Some((first, behind)) = rest.split_first() {
+        let short = rest.iter().take_while(|item| matches!(item, Reply::Bulk(bytes) if bytes.len() < SHORT)).count();
+        if short > 1 {
+            short_bulks(out, &rest[..short]);
+            rest = &rest[short..];
+        } else {
+            reply(out, first, protocol);
+            rest = behind;
+        }
+    }
+}
+
+/// Longer than this, a bulk string has a length of three digits.
+const SHORT: usize = 100;
+
+/// A run of bulk strings shorter than `SHORT`, the bulk of what most lists are: room for all of them is made once.
+fn short_bulks(out: &mut Vec<u8>, items: &[Reply]) {
+    let texts = || items.iter().filter_map(|item| if let Reply::Bulk(bytes) = item { Some(&**bytes) } else { None });
+    let start = out.len();
+    out.resize(start + texts().map(|text| text.len() + 6 + usize::from(text.len() >= 10)).sum::<usize>(), 0);
+    let mut room = &mut out[start..];
+    for text in texts() {
+        let (tens, ones) = ((text.len() / 10) as u8, (text.len() % 10) as u8);
+        let digits = 1 + usize::from(tens > 0);
+        let (place, behind) = room.split_at_mut(text.len() + digits + 5);
+        place[0] = b'$';
+        place[1] = b'0' + tens;
+        place[digits] = b'0' + ones;
+        place[digits + 1] = b'\r';
+        place[digits + 2] = b'\n';
+        place[digits + 3..digits + 3 + text.len()].copy_from_slice(text);
+        place[digits + 3 + text.len()..].copy_from_slice(b"\r\n");
+        room = behind;
     }
 }
 
@@ -79,7 +112,12 @@ fn map(out: &mut Vec<u8>, kind: u8, len: usize, pairs: &[(Reply, Reply)], protoc
 }
 
 fn bulk(out: &mut Vec<u8>, bytes: &[u8]) {
-    header(out, b'$', bytes.len() as i64);
+    let (tens, ones) = (b'0' + (bytes.len() / 10 % 10) as u8, b'0' + (bytes.len() % 10) as u8);
+    match bytes.len() {
+        0..10 => out.extend_from_slice(&[b'$', ones, b'\r', b'\n']),
+        10..100 => out.extend_from_slice(&[b'$', tens, ones, b'\r', b'\n']),
+        len => header(out, b'$', len as i64),
+    }
     out.extend_from_slice(bytes);
     out.extend_from_slice(b"\r\n");
 }
@@ -158,6 +196,21 @@ mod tests {
             assert_eq!(wire(&reply, Protocol::Resp2), resp2, "{reply:?}");
             assert_eq!(wire(&reply, Protocol::Resp3), resp3, "{reply:?}");
         }
+    }
+
+    #[test]
+    fn a_list_of_bulk_strings_is_each_of_them_whatever_its_length() {
+        let mixed: Vec<Reply> = [0, 9, 10, 11, 98, 99, 100, 101, 5, 1000, 7]
+            .iter()
+            .flat_map(|len| [Reply::bulk("x".repeat(*len)), Reply::bulk("y".repeat(len / 2)), Reply::Int(*len as i64)])
+            .chain((0..120).map(|len| Reply::bulk("z".repeat(len))))
+            .collect();
+        let one_by_one = mixed.iter().map(|item| match item {
+            Reply::Bulk(bytes) => format!("${}.{}.", bytes.len(), bytes.lossy()),
+            other => wire(other, Protocol::Resp2),
+        });
+        let whole = format!("*{}.{}", mixed.len(), one_by_one.collect::<String>());
+        assert_eq!(wire(&Reply::Array(mixed), Protocol::Resp2), whole);
     }
 
     #[test]
