@@ -101,6 +101,8 @@ struct Index {
     entries: Vec<Entry>,
     /// Open addressing: number of the entry plus one, 0 for free. Top-level commands only.
     slots: Vec<u16>,
+    /// By the number of the entry, its name's `word`.
+    words: Vec<u64>,
 }
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
@@ -112,23 +114,34 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
         all.enumerate().map(|(index, command)| Entry { command, arity: command.arity(), index }).collect();
     let mut slots = vec![0; (entries.len() * 4).next_power_of_two()];
     for entry in entries.iter().filter(|entry| !entry.command.name.contains(' ')) {
-        let mut at = hash(entry.command.name.as_bytes()) & (slots.len() - 1);
+        let name = entry.command.name.as_bytes();
+        let mut at = hash(word(name), name.len()) & (slots.len() - 1);
         while slots[at] != 0 {
             at = (at + 1) & (slots.len() - 1);
         }
         slots[at] = entry.index as u16 + 1;
     }
-    Index { entries, slots }
+    let words = entries.iter().map(|entry| word(entry.command.name.as_bytes())).collect();
+    Index { entries, slots, words }
 });
 
 static TABLE: LazyLock<BTreeMap<&'static str, &'static Entry>> =
     LazyLock::new(|| INDEX.entries.iter().map(|entry| (entry.command.name, entry)).collect());
 
-/// FNV-1a over the upper-case form.
-fn hash(name: &[u8]) -> usize {
-    name.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-        (hash ^ u64::from(byte.to_ascii_uppercase())).wrapping_mul(0x0000_0100_0000_01b3)
-    }) as usize
+/// The first eight bytes of a name in upper case, zeros behind a shorter one: nearly all there is to know of it.
+fn word(name: &[u8]) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let word = name.iter().take(8).rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    // All eight at once: the top bit of a byte of `lower` says that a small letter stands there.
+    let low = word & (0x7f * EACH);
+    let lower =
+        !word & (low + (0x80 - u64::from(b'a')) * EACH) & !(low + (0x7f - u64::from(b'z')) * EACH) & (0x80 * EACH);
+    word ^ (lower >> 2)
+}
+
+/// Of a name with this `word`.
+fn hash(word: u64, len: usize) -> usize {
+    ((word ^ len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
 }
 
 /// By upper-case name; subcommands by `CONTAINER SUB`.
@@ -174,10 +187,16 @@ pub fn resolve(entry: &'static Entry, args: &[Bytes]) -> Result<&'static Entry, 
 /// A top-level command by its name, in any case.
 pub fn by_name(name: &[u8]) -> Option<&'static Entry> {
     let index = &*INDEX;
-    let mut at = hash(name) & (index.slots.len() - 1);
+    let word = word(name);
+    let mut at = hash(word, name.len()) & (index.slots.len() - 1);
     while index.slots[at] != 0 {
-        let entry = &index.entries[usize::from(index.slots[at]) - 1];
-        if name.eq_ignore_ascii_case(entry.command.name.as_bytes()) {
+        let number = usize::from(index.slots[at]) - 1;
+        let entry = &index.entries[number];
+        let known = entry.command.name.as_bytes();
+        if index.words[number] == word
+            && known.len() == name.len()
+            && (name.len() <= 8 || name[8..].eq_ignore_ascii_case(&known[8..]))
+        {
             return Some(entry);
         }
         at = (at + 1) & (index.slots.len() - 1);
@@ -242,4 +261,31 @@ pub fn wrong_subcommand(call: &Call) -> Refusal {
     let container = call.command.name.split(' ').next().unwrap_or_default();
     let word = call.args[1][..call.args[1].len().min(128)].escape_lossy();
     Refusal::from(format!("ERR unknown subcommand or wrong number of arguments for '{word}'. Try {container} HELP."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_in_any_case_and_nothing_else_is() {
+        for entry in INDEX.entries.iter().filter(|entry| !entry.command.name.contains(' ')) {
+            let name = entry.command.name;
+            let mixed: String =
+                name.char_indices().map(|(at, c)| if at % 2 == 0 { c.to_ascii_lowercase() } else { c }).collect();
+            for name in [name, &name.to_lowercase(), &mixed] {
+                assert_eq!(by_name(name.as_bytes()).map(|found| found.index), Some(entry.index), "{name}");
+            }
+            for byte in 0..=255u8 {
+                for at in [0, name.len() / 2, name.len() - 1] {
+                    let mut other = name.as_bytes().to_vec();
+                    other[at] = byte;
+                    let found = by_name(&other).map(|found| found.command.name.as_bytes());
+                    assert!(found.is_none_or(|found| found.eq_ignore_ascii_case(&other)), "{}", other.escape_ascii());
+                }
+            }
+            assert!(by_name(&[name.as_bytes(), b"\0"].concat()).is_none());
+        }
+        assert!(by_name(b"").is_none());
+    }
 }
