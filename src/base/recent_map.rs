@@ -35,6 +35,7 @@ impl<K: Ord + Copy, V> RecentMap<K, V> {
         self.positions.is_empty()
     }
 
+    #[inline]
     fn position(&self, key: &K) -> Option<usize> {
         if let Some((recent, position)) = self.recent.get()
             && recent == *key
@@ -50,10 +51,12 @@ impl<K: Ord + Copy, V> RecentMap<K, V> {
         self.position(key).is_some()
     }
 
+    #[inline]
     pub fn get(&self, key: &K) -> Option<&V> {
         self.slots[self.position(key)?].as_ref()
     }
 
+    #[inline]
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let position = self.position(key)?;
         self.slots[position].as_mut()
@@ -107,6 +110,7 @@ impl<K: Ord + Copy, V> RecentMap<K, V> {
 
 impl<K: Ord + Copy, V> Index<&K> for RecentMap<K, V> {
     type Output = V;
+    #[inline]
     fn index(&self, key: &K) -> &V {
         self.get(key).expect("the key is in the map")
     }

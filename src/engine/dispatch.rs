@@ -12,20 +12,20 @@ use crate::base::{Bytes, quote};
 use crate::resp::{Protocol, Reply};
 
 impl Instance {
-    pub(super) fn request(&mut self, env: &mut Env, id: ClientId, args: Vec<Bytes>, out: &mut Outbox) {
+    pub(super) fn request(&mut self, env: &mut Env, id: ClientId, args: &[Bytes], out: &mut Outbox) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         if args.is_empty() {
             return;
         }
         if client.blocked.is_some() || client.postponed {
-            client.waiting.push_back(args);
+            client.waiting.push_back(args.to_vec());
             return;
         }
         client.last_seen_at = env.now;
-        if self.migration.is_some() && self.hold_for_migration(id, &args) {
+        if self.migration.is_some() && self.hold_for_migration(id, args) {
             return;
         }
-        self.carry_out(env, id, &args, out);
+        self.carry_out(env, id, args, out);
         env.now += std::mem::take(&mut self.slept);
         self.now = env.now;
         self.after_step(env, out);
@@ -64,7 +64,9 @@ impl Instance {
         self.forget_asking(id);
         let pushed = self.pushes_to(id, out);
         self.say(id, reply, out);
-        out.extend(pushed);
+        if !pushed.is_empty() {
+            out.extend(pushed);
+        }
         if self.clients.get(&id).is_some_and(|client| client.closing) {
             out.push(Output::Close(id));
             self.hang_up(id);
@@ -180,7 +182,8 @@ impl Instance {
         out: &mut Outbox,
     ) -> Result<(), Refusal> {
         // What the primary has carried out a replica carries out, whatever it thinks of it.
-        if self.persist.loading || self.clients[&id].is_primary() {
+        let client = &self.clients[&id];
+        if self.persist.loading || client.is_primary() {
             return Ok(());
         }
         let command = entry.command;
@@ -199,8 +202,10 @@ impl Instance {
         if client.transaction.is_some() && command.flags.has(command::NO_MULTI) {
             return Err(Refusal::new("ERR Command not allowed inside a transaction"));
         }
-        let context = if client.transaction.is_some() { Context::Multi } else { Context::TopLevel };
-        self.permit(id, entry, args, context).map_err(|denied| self.noperm(id, denied, entry, args))?;
+        if !client.user.unrestricted {
+            let context = if client.transaction.is_some() { Context::Multi } else { Context::TopLevel };
+            self.permit(id, entry, args, context).map_err(|denied| self.noperm(id, denied, entry, args))?;
+        }
         self.check_slots(id, command, args)?;
         if let Some(active) = &self.scripting.active
             && active.is_slow()
@@ -234,10 +239,9 @@ impl Instance {
             )));
         }
         // EXEC goes on without the primary only if everything in it does.
-        let queue = self.clients[&id].transaction.as_ref().map(|it| it.queue.as_slice()).unwrap_or_default();
-        let needs_primary = queue.iter().any(|(queued, _)| !queued.flags.has(command::STALE));
-        let fresh = if command.name == "EXEC" && needs_primary { Flags(flags.0 & !command::STALE.0) } else { flags };
-        self.admit_by_role(id, fresh)
+        let needs_primary = command.name == "EXEC"
+            && client.transaction.iter().flat_map(|it| &it.queue).any(|(queued, _)| !queued.flags.has(command::STALE));
+        self.admit_by_role(id, if needs_primary { flags.without(command::STALE) } else { flags })
     }
 
     /// As which command this one is to be judged: scripts say themselves what they may do.
@@ -458,8 +462,10 @@ impl Instance {
 
     /// Serves waiting clients, then hands what was propagated to persistence and replicas.
     pub(super) fn after_step(&mut self, env: &mut Env, out: &mut Outbox) {
-        for id in std::mem::take(&mut self.scripting.gone) {
-            self.hang_up(id);
+        if !self.scripting.gone.is_empty() {
+            for id in std::mem::take(&mut self.scripting.gone) {
+                self.hang_up(id);
+            }
         }
         if self.pause.is_some_and(|pause| pause.until <= env.now) {
             self.pause = None;
@@ -478,9 +484,11 @@ impl Instance {
                 self.append_propagated(env, out);
             }
         }
-        self.propagated.clear();
+        if !self.propagated.is_empty() {
+            self.propagated.clear();
+        }
         let offset = self.replication.offset;
-        for id in std::mem::take(&mut self.carried_out) {
+        for id in self.carried_out.drain(..) {
             if let Some(client) = self.clients.get_mut(&id) {
                 client.written_offset = offset;
             }

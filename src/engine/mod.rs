@@ -271,7 +271,7 @@ impl Instance {
         match input {
             Input::Connect(id) => self.welcome(id, None, out),
             Input::ConnectFrom(id, ends) => self.welcome(id, Some(ends), out),
-            Input::Request(id, args) => self.request(env, id, args, out),
+            Input::Request(id, args) => self.request(env, id, &args, out),
             Input::Hangup(id) => {
                 self.note_lost_replica(id, out);
                 self.hang_up(id);
@@ -285,8 +285,19 @@ impl Instance {
         self.tell_broken_watches(out);
     }
 
+    /// The step of an `Input::Request` whose words are only lent.
+    pub fn serve(&mut self, env: &mut Env, id: ClientId, args: &[Bytes], out: &mut Outbox) {
+        self.now = env.now;
+        self.request(env, id, args, out);
+        self.end_cluster_step(env, out);
+        self.tell_broken_watches(out);
+    }
+
     /// Says which watches broke, while somebody traces. Before the reply of the command that did it, as its other changes.
     fn tell_broken_watches(&mut self, out: &mut Outbox) {
+        if self.broken_watches.is_empty() {
+            return;
+        }
         out.extend(self.broken_watches.drain(..).map(|(id, db, key)| Output::WatchBroken(id, db, key)));
     }
 
@@ -322,10 +333,13 @@ impl Instance {
     /// speed only. Small tables are in the processor's cache anyway. `pipeline_ended` is called behind the last of them.
     pub fn expect(&mut self, id: ClientId, requests: &[Vec<Bytes>]) {
         self.pipelined = true;
-        const LARGE: usize = 4096;
-        let db = self.clients.get(&id).and_then(|client| self.dbs.get(client.db)).filter(|db| db.len() >= LARGE);
-        if let Some(db) = db {
-            db.warm(requests.iter().filter_map(|args| args.get(1)).map(|key| &**key));
+        let Some(db) = self.clients.get(&id).and_then(|client| self.dbs.get(client.db)) else { return };
+        db.warm(requests.iter().filter_map(|args| args.get(1)).map(|key| &**key));
+        // Often all of them are about one collection: then it is its members that are far apart.
+        if let Some([_, key, ..]) = requests.first().map(Vec::as_slice)
+            && let Some(slot) = db.slot(key)
+        {
+            slot.value.warm(requests.iter().map(Vec::as_slice).filter(|args| args.get(1) == Some(key)));
         }
     }
 

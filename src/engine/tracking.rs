@@ -120,8 +120,10 @@ impl Instance {
     /// Sends what has come together.
     pub(super) fn flush_invalidations(&mut self, out: &mut Outbox) {
         if self.trackers.clients == 0 {
-            self.trackers.pending.clear();
-            self.trackers.changed.clear();
+            if !self.trackers.pending.is_empty() || !self.trackers.changed.is_empty() {
+                self.trackers.pending.clear();
+                self.trackers.changed.clear();
+            }
             return;
         }
         for (reader, key) in std::mem::take(&mut self.trackers.pending) {

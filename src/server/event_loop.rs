@@ -43,6 +43,8 @@ const FIRST_CLIENT: u64 = 3;
 pub(super) const FIRST_TOKEN: usize = 1 << 20;
 /// So many requests of a pipeline are taken from the buffer before the first of them is carried out.
 const BATCH: usize = 64;
+/// Room for arguments that one request of a batch leaves to the next in its place.
+const ARGS_KEPT: usize = 64;
 
 /// Serves `nodes` until all have ended. `stop` asks for a clean end, as SIGTERM does; `log` gets each line of a node's
 /// log with its number. Err: the poll itself failed.
@@ -99,6 +101,28 @@ pub fn serve(nodes: Vec<Node>, stop: &Arc<AtomicBool>, log: &mut Log) -> io::Res
     Ok(())
 }
 
+/// Has requests of one client carried out, and how many: as long as they only bring replies to it, and none of them may
+/// have changed the protocol of those before. Then what the instance says has to be dealt out.
+fn serve_some(
+    instance: &mut Instance,
+    env: &mut Env,
+    id: ClientId,
+    requests: &[Vec<Bytes>],
+    out: &mut Outbox,
+) -> usize {
+    const MAY_CHANGE_PROTOCOL: [&[u8]; 3] = [b"HELLO", b"RESET", b"EXEC"];
+    let renamed = !instance.config.renamed.is_empty();
+    for (done, args) in requests.iter().enumerate() {
+        let changes = || renamed || MAY_CHANGE_PROTOCOL.iter().any(|name| args[0].eq_ignore_ascii_case(name));
+        let is_plain = |output: &Output| matches!(output, Output::Reply(to, _) if *to == id);
+        if done > 0 && (out.len() != done || !out.last().is_some_and(is_plain) || changes()) {
+            return done;
+        }
+        instance.serve(env, id, args, out);
+    }
+    requests.len()
+}
+
 /// How large a request of this client may be.
 fn limits_of(node: &Node, id: ClientId) -> decode::Limits {
     let config = &node.instance.config;
@@ -131,7 +155,7 @@ pub(super) struct Server {
     pub(super) connections: RecentMap<usize, Connection>,
     pub(super) next_client: u64,
     pub(super) scratch: Vec<u8>,
-    /// Requests of the client whose turn it is.
+    /// Room for the requests of the client whose turn it is; what is left there from others is empty.
     batch: Vec<Vec<Bytes>>,
     out: Outbox,
     /// Connections with something to write since the last flush.
@@ -321,11 +345,21 @@ impl Server {
             return;
         }
         let mut batch = std::mem::take(&mut self.batch);
-        while self.take_batch(token, &mut batch) {
-            for args in batch.drain(..) {
-                if self.connections.get(&token).is_some_and(|connection| !connection.closing) {
-                    self.step(index, now, Input::Request(self.id_of(token), args), log);
-                }
+        let id = self.id_of(token);
+        loop {
+            let count = self.take_batch(token, &mut batch);
+            if count == 0 {
+                break;
+            }
+            let mut rest = &batch[..count];
+            while !rest.is_empty() && self.connections.get(&token).is_some_and(|connection| !connection.closing) {
+                self.carry_out(index, now, Some(id), log, |instance, env, out| {
+                    rest = &rest[serve_some(instance, env, id, rest, out)..];
+                });
+            }
+            for args in &mut batch[..count] {
+                args.clear();
+                args.shrink_to(ARGS_KEPT);
             }
             if let Some(node) = &mut self.nodes[index] {
                 node.instance.pipeline_ended();
@@ -334,33 +368,37 @@ impl Server {
         self.batch = batch;
     }
 
-    /// The next whole requests of a client; false if there are none. One alone while the client has to log in, because the
+    /// The next whole requests of a client, and how many; 0 if there are none. One alone while the client has to log in, because the
     /// limits of the next depend on its answer. A request that breaks the protocol is answered, and ends the connection.
-    fn take_batch(&mut self, token: usize, batch: &mut Vec<Vec<Bytes>>) -> bool {
+    fn take_batch(&mut self, token: usize, batch: &mut Vec<Vec<Bytes>>) -> usize {
         let id = self.id_of(token);
         let Some(connection) = self.connections.get_mut(&token).filter(|connection| !connection.closing) else {
-            return false;
+            return 0;
         };
-        let Some(node) = self.nodes[connection.node].as_mut() else { return false };
+        let Some(node) = self.nodes[connection.node].as_mut() else { return 0 };
         let limits = limits_of(node, id);
         let most = if limits.unauthenticated { 1 } else { BATCH };
-        while batch.len() < most {
-            match connection.requests.next(limits) {
-                Ok(Some(args)) => batch.push(args),
-                Ok(None) => break,
+        let mut count = 0;
+        while count < most {
+            if batch.len() == count {
+                batch.push(Vec::new());
+            }
+            match connection.requests.next_into(limits, &mut batch[count]) {
+                Ok(true) => count += 1,
+                Ok(false) => break,
                 // What came whole before the fault is carried out first; the fault will still be there.
-                Err(_) if !batch.is_empty() => break,
+                Err(_) if count > 0 => break,
                 Err(error) => {
                     encode::reply(&mut connection.out, &Reply::error(error.0), Protocol::Resp2);
                     connection.closing = true;
-                    return false;
+                    return 0;
                 }
             }
         }
-        if batch.len() > 1 {
-            node.instance.expect(id, batch);
+        if count > 1 {
+            node.instance.expect(id, &batch[..count]);
         }
-        !batch.is_empty()
+        count
     }
 
     /// Gives one input to a node and deals out what it says.
@@ -386,31 +424,32 @@ impl Server {
         work(instance, &mut Env { now, rng, disk: &mut lent }, &mut out);
         self.nodes[index] = Some(node);
         let mut ended = false;
-        for output in out.drain(..) {
+        for output in &out {
             match output {
-                Output::Reply(id, reply) | Output::Push(id, reply) => self.say(index, id, &reply),
+                Output::Reply(id, reply) | Output::Push(id, reply) => self.say(index, *id, reply),
                 Output::Close(id) => {
-                    let token = self.token_of(id);
+                    let token = self.token_of(*id);
                     if let Some(connection) = self.connections.get_mut(&token) {
                         connection.closing = true;
                         self.dirty.push(token);
                     }
                 }
                 Output::Raw(id, bytes) => {
-                    let token = self.token_of(id);
+                    let token = self.token_of(*id);
                     if let Some(connection) = self.connections.get_mut(&token) {
-                        connection.out.extend_from_slice(&bytes);
+                        connection.out.extend_from_slice(bytes);
                         self.dirty.push(token);
                     }
                 }
-                Output::Dial(link, address) => self.dial(index, link, &address),
-                Output::LinkSend(link, bytes) => self.send_over(index, link, &bytes),
-                Output::LinkClose(link) => self.close_link(index, link),
-                Output::Log(line) => log(index, &line),
+                Output::Dial(link, address) => self.dial(index, *link, address),
+                Output::LinkSend(link, bytes) => self.send_over(index, *link, bytes),
+                Output::LinkClose(link) => self.close_link(index, *link),
+                Output::Log(line) => log(index, line),
                 Output::Trace(_) | Output::WatchBroken(..) => {}
                 Output::Exit => ended = true,
             }
         }
+        out.clear();
         self.out = out;
         if ended {
             self.end(index);

@@ -57,7 +57,7 @@ impl Instance {
             let Some(stream) = &mut self.replication.stream else { return };
             match stream.requests.next(Limits { bulk_len: u64::MAX, ..Limits::default() }) {
                 Ok(Some(args)) => {
-                    self.request(env, PRIMARY, args, out);
+                    self.request(env, PRIMARY, &args, out);
                     let in_transaction = self.clients.get(&PRIMARY).is_none_or(|client| client.transaction.is_some());
                     let Some(stream) = &mut self.replication.stream else { return };
                     let read = stream.raw.len() - stream.requests.buffered();

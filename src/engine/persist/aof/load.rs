@@ -222,7 +222,7 @@ impl Instance {
                     if args[0].eq_ignore_ascii_case(b"MULTI") {
                         before_multi = valid;
                     }
-                    self.request(env, READER, args, &mut out);
+                    self.request(env, READER, &args, &mut out);
                     out.clear();
                 }
                 Err(fault) => break Some((fault, valid)),
