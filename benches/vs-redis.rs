@@ -1,8 +1,9 @@
 //! `redlab serve` beside redis-server, measured in turns in one run, so that the noise of the machine falls on both.
 //!
-//! Needs redis-server and redis-benchmark on the PATH. `cargo bench --bench vs-redis` prints, per command and pipeline
-//! depth, the medians of both and their ratio; then geometric means, memory for a million small keys, loading them from
-//! an RDB file, and the time from start to first reply. `-- 9` takes nine rounds instead of three.
+//! Needs redis-server and redis-benchmark on the PATH. `cargo bench --bench vs-redis` takes about four minutes and prints
+//! the tables of the README: per command and pipeline depth the ratio of the medians, geometric means, memory for a million
+//! small keys, loading them from an RDB file, and the time from start to first reply. How far it is, it tells on the error
+//! output, with the absolute numbers. `-- 9` takes nine rounds instead of three; `-- get,set` measures these commands only.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,11 +11,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const COMMANDS: &[&str] = &["set", "get", "incr", "lpush", "rpop", "sadd", "hset", "zadd", "lrange_100", "mset"];
-const DEPTHS: &[u32] = &[1, 16, 64];
+const DEPTHS: [u32; 3] = [1, 16, 64];
 const CLIENTS: &str = "50";
 const RANDOM_KEYS: &str = "100000";
 /// Aimed-at length of one measurement.
-const SECONDS: f64 = 1.0;
+const SECONDS: f64 = 0.8;
 const MILLION: usize = 1_000_000;
 
 /// A server under test, in a directory of its own.
@@ -54,9 +55,18 @@ impl Server {
         self.try_ask(line).unwrap_or_else(|error| panic!("{line}: {error}"))
     }
 
-    /// Requests a second.
+    /// Requests a second, with keys to read or elements to pop where the command needs them.
     fn benchmark(&self, command: &str, depth: u32, requests: usize) -> f64 {
         self.ask("FLUSHALL");
+        match command {
+            "get" => drop(self.run("set", 64, 200_000)),
+            "rpop" => drop(self.run("lpush", 64, requests)),
+            _ => {}
+        }
+        self.run(command, depth, requests)
+    }
+
+    fn run(&self, command: &str, depth: u32, requests: usize) -> f64 {
         let (port, depth, requests) = (self.port.to_string(), depth.to_string(), requests.to_string());
         let args = ["-p", &port, "-t", command, "-P", &depth, "-n", &requests, "-c", CLIENTS, "-r", RANDOM_KEYS];
         let output = Command::new("redis-benchmark").args(args).args(["-q", "--csv"]).output();
@@ -102,21 +112,35 @@ fn in_turns(rounds: usize, mut measure: impl FnMut(usize) -> f64) -> (f64, f64) 
     (median(ours), median(theirs))
 }
 
-fn throughput(servers: &[Server; 2], rounds: usize) {
-    println!("{:<12}{:>4}{:>14}{:>14}{:>8}", "command", "P", "redlab/s", "redis/s", "ratio");
-    let mut means = Vec::new();
-    for &depth in DEPTHS {
-        let mut logs = 0.0;
-        for &command in COMMANDS {
+fn throughput(servers: &[Server; 2], rounds: usize, commands: &[&str]) {
+    println!("\n| command | {} |", DEPTHS.map(|depth| format!("P{depth}")).join(" | "));
+    println!("| --- | {} |", DEPTHS.map(|_| "---").join(" | "));
+    let mut logs = DEPTHS.map(|_| 0.0);
+    for &command in commands {
+        let mut row = String::new();
+        for (at, depth) in DEPTHS.into_iter().enumerate() {
             let trial = servers[1].benchmark(command, depth, 20_000);
             let requests = ((trial * SECONDS) as usize).clamp(20_000, 3_000_000);
             let (ours, theirs) = in_turns(rounds, |which| servers[which].benchmark(command, depth, requests));
-            logs += (ours / theirs).ln();
-            println!("{command:<12}{depth:>4}{ours:>14.0}{theirs:>14.0}{:>8.2}", ours / theirs);
+            logs[at] += (ours / theirs).ln();
+            eprintln!("{command:<12}{depth:>4}{ours:>14.0}/s redis-server{theirs:>14.0}/s{:>8.2}", ours / theirs);
+            row.push_str(&format!(" | {:.2}", ours / theirs));
         }
-        means.push(format!("P{depth} {:.2}", (logs / COMMANDS.len() as f64).exp()));
+        println!("| {}{row} |", command.to_uppercase());
     }
-    println!("geometric means of the ratios: {}", means.join(", "));
+    let means = logs.map(|sum| format!("**{:.2}**", (sum / commands.len() as f64).exp()));
+    println!("| geometric mean | {} |", means.join(" | "));
+}
+
+/// Cores, processor and version of redis-server: without them the ratios say little.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let version = Command::new("redis-server").arg("--version").output().expect("redis-server is on the PATH");
+    let version = String::from_utf8_lossy(&version.stdout).into_owned();
+    let version = version.split_whitespace().find_map(|word| word.strip_prefix("v=")).unwrap_or("?").to_owned();
+    format!("{cores} cores ({}), redis-server {version}", model.trim_start_matches(['\t', ' ', ':']))
 }
 
 /// A million keys of 12 bytes or so with values as short: how much memory, and how long an RDB file of them takes to load.
@@ -148,7 +172,7 @@ fn million(programs: &[&[&str]; 2]) {
     }
     let (ours, theirs) = (report[0].0, report[1].0);
     println!(
-        "memory of a key, of a million small ones: {ours:.0} bytes, redis-server {theirs:.0}, {:.2}",
+        "| memory of a key, of a million small ones | {ours:.0} bytes | {theirs:.0} bytes | {:.2} |",
         ours / theirs
     );
     let (ours, theirs) = in_turns(3, |which| {
@@ -162,7 +186,8 @@ fn million(programs: &[&[&str]; 2]) {
         }
         server_age(&server)
     });
-    println!("start with an RDB file of a million keys: {ours:.3} s, redis-server {theirs:.3} s, {:.2}", ours / theirs);
+    let ratio = ours / theirs;
+    println!("| loading an RDB file of a million keys, processor time | {ours:.2} s | {theirs:.2} s | {ratio:.2} |");
 }
 
 /// Processor time of the server so far in seconds (Linux): what loading cost, without the wait for the disk.
@@ -174,11 +199,18 @@ fn server_age(server: &Server) -> f64 {
 }
 
 fn main() {
-    let rounds = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(3);
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let rounds = words.iter().find_map(|word| word.parse().ok()).unwrap_or(3);
+    let wanted = words.iter().find(|word| word.parse::<usize>().is_err());
+    let commands: Vec<&str> = wanted.map_or(COMMANDS.to_vec(), |list| list.split(',').collect());
     let programs: [&[&str]; 2] = [&[env!("CARGO_BIN_EXE_redlab"), "serve"], &["redis-server", "--daemonize", "no"]];
-    let (ours, theirs) = in_turns(15, |which| Server::start(programs[which], folder()).1.as_secs_f64() * 1000.0);
-    println!("start to first reply: {ours:.1} ms, redis-server {theirs:.1} ms");
-    million(&programs);
+    println!("{}; redis-benchmark with {CLIENTS} clients, medians of {rounds}", machine());
+    if wanted.is_none() {
+        println!("\n| what | redlab | redis-server | ratio |\n| --- | --- | --- | --- |");
+        let (ours, theirs) = in_turns(15, |which| Server::start(programs[which], folder()).1.as_secs_f64() * 1000.0);
+        println!("| from start to the first reply | {ours:.1} ms | {theirs:.1} ms | {:.2} |", ours / theirs);
+        million(&programs);
+    }
     let servers = programs.map(|program| Server::start(program, folder()).0);
-    throughput(&servers, rounds);
+    throughput(&servers, rounds, &commands);
 }
