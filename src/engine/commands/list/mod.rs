@@ -450,7 +450,8 @@ fn lrange(call: &mut Call) -> Outcome {
     let Some(list) = call.read::<List>(key)? else { return Ok(Reply::Array(Vec::new())) };
     let range = parse::index_range(start, stop, list.len());
     let mut items = Vec::with_capacity(range.len());
-    items.extend(list.iter_from(range.start).take(range.len()).cloned().map(Reply::Bulk));
+    // Not `extend`: asked one by one, an iterator of parts looks each time which part it is in.
+    list.iter_from(range.start).take(range.len()).for_each(|item| items.push(Reply::Bulk(item.clone())));
     Ok(Reply::Array(items))
 }
 

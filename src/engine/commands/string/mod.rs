@@ -275,6 +275,7 @@ fn setnx(call: &mut Call) -> Outcome {
 
 fn mget(call: &mut Call) -> Outcome {
     let keys = &call.args[1..];
+    call.db_ref().warm(keys.iter().map(|key| &**key));
     // A key that holds something else reads as nil here, not as an error.
     let read = |key: &Bytes| call.read_value(key).and_then(Str::of).map_or(Reply::Nil, |s| Reply::Bulk(s.to_bytes()));
     Ok(Reply::Array(keys.iter().map(read).collect()))
@@ -282,6 +283,7 @@ fn mget(call: &mut Call) -> Outcome {
 
 fn mset(call: &mut Call) -> Result<(), Refusal> {
     check_pairs(call)?;
+    call.db_ref().warm(call.args[1..].iter().step_by(2).map(|key| &**key));
     for pair in call.args[1..].chunks_exact(2) {
         call.insert(&pair[0], Str::new(pair[1].clone()).into_value());
         call.changed(Class::String, "set", &pair[0]);
