@@ -287,6 +287,27 @@ fn commands_on_the_shells_line_print_and_end() {
 }
 
 #[test]
+fn lines_of_a_file_or_a_pipe_are_typed_at_redis_cli_one_after_the_other() {
+    let replies = || [Reply::OK, Reply::QUEUED, Reply::Array(vec![Reply::Int(1)])];
+    let backend = &mut Script::answering(replies().into_iter().chain(replies()));
+    backend.files.insert("pay.txt".into(), b"MULTI\nINCR n\n\nEXEC\nexit\nGET never\n".to_vec());
+    let mut terminal = Terminal::new("bob");
+    assert_eq!(say(&mut terminal, backend, "redis-cli -p 6380 < pay.txt"), ["OK", "QUEUED", "1) (integer) 1"]);
+    assert_eq!(backend.sent, ["MULTI", "INCR n", "EXEC"]);
+    assert_eq!(say(&mut terminal, backend, "cat pay.txt | redis-cli | head -n 1; date").len(), 2);
+    assert_eq!(backend.sent.len(), 6);
+    assert_eq!(say(&mut terminal, backend, "redis-cli < nowhere"), ["bash: nowhere: No such file or directory"]);
+    // What has to wait for its answer holds back what follows.
+    backend.files.insert("wait.txt".into(), b"BLPOP q 0\nPING\n".to_vec());
+    assert_eq!(say(&mut terminal, backend, "redis-cli < wait.txt"), Vec::<String>::new());
+    assert!(terminal.busy() && backend.sent.last().is_some_and(|line| line == "BLPOP q 0"));
+    backend.answers.push_back(vec![Incoming::Reply(Reply::status("PONG"))]);
+    backend.inbox.push_back(Incoming::Reply(Reply::bulks(["q", "1"])));
+    assert_eq!(texts(&terminal.poll(backend)), ["1) \"q\"", "2) \"1\"", "PONG"]);
+    assert_eq!(terminal.prompt(), "$ ");
+}
+
+#[test]
 fn the_shell_knows_files_processes_and_time() {
     let backend = &mut Script::default();
     let mut terminal = Terminal::new("bob");

@@ -237,9 +237,11 @@ impl Session {
         match self.answer(text) {
             None => vec![Line::new(Class::Note, "There is no question here to answer.")],
             Some((answer, say)) => {
+                // A choice may set off code itself.
+                let said = answer.said.replace('`', "");
                 let mut line = match answer.right {
-                    true => Line::new(Class::Good, format!("`{}`: right.", answer.said)),
-                    false => Line::new(Class::Bad, format!("`{}`: no.", answer.said)),
+                    true => Line::new(Class::Good, format!("`{said}`: right.")),
+                    false => Line::new(Class::Bad, format!("`{said}`: no.")),
                 };
                 if !say.is_empty() {
                     line = line.and(Class::Note, format!(" {}", plain_text(&say)));

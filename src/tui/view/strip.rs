@@ -120,14 +120,14 @@ fn message(model: &Model, choices: bool) -> Said {
         }
         return ("First".into(), Role::Warn, text);
     }
-    let met = exercise.goals.iter().filter(|goal| goal.met).count();
-    if met == 0 && !exercise.task.is_empty() {
+    // Nothing has been done yet: else there were something to say of it.
+    if !exercise.task.is_empty() {
         return ("To do".into(), Role::Focus, inlines(&exercise.task, theme));
     }
     match exercise.goals.iter().position(|goal| !goal.met) {
         Some(n) => {
             (format!("Goal {} of {}", n + 1, exercise.goals.len()), Role::Focus, inlines(&exercise.goals[n].say, theme))
         }
-        None => ("To do".into(), Role::Focus, inlines(&exercise.task, theme)),
+        None => ("Read".into(), Role::Note, plain("Nothing is left to do here; F4 goes on.")),
     }
 }

@@ -1,7 +1,7 @@
 //! Servers side by side: a column each, a row for each thing to compare.
 
 use super::super::model::Model;
-use super::super::text::{clean, fit};
+use super::super::text::{clean, fit, wrap};
 use super::super::theme::Role;
 use super::keyspace::state;
 use crate::losses::Why;
@@ -25,24 +25,24 @@ pub fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
     };
     let running = |side: &Side| side.state == State::Running;
     let told = |side: &Side, text: String| if running(side) { (text, Role::Text) } else { (String::new(), Role::Dim) };
-    let mut lines = vec![table.row(
+    let mut lines = table.rows(
         "",
         each(&|side| match running(side) {
             true => (format!("{} :{}", clean(&side.instance), side.port), Role::Strong),
             false => (format!("{} {}", clean(&side.instance), state(side.state)), Role::Bad),
         }),
-    )];
+    );
     if twin.sides.iter().any(|side| side.maxmemory_bytes > 0) {
         lines.push(table.bars(&twin.sides));
     }
-    lines.push(table.row("memory", each(&|side| told(side, memory(side)))));
-    lines.push(table.row("keys", each(&counts)));
-    lines.push(table.row("on disk", each(&|side| told(side, side.keeps.clone()))));
+    lines.extend(table.rows("memory", each(&|side| told(side, memory(side)))));
+    lines.extend(table.rows("keys", each(&counts)));
+    lines.extend(table.rows("on disk", each(&|side| told(side, side.keeps.clone()))));
     lines.extend(losses(&table, &twin.sides));
     if twin.sides.len() > 1 && !twin.differs.is_empty() {
         lines.push(Line::styled("settings that differ", theme.style(Role::Dim)));
-        lines.extend(twin.differs.iter().map(|(name, values)| {
-            table.row(name, values.iter().map(|value| (clean(value), theme.style(Role::Text))).collect())
+        lines.extend(twin.differs.iter().flat_map(|(name, values)| {
+            table.rows(name, values.iter().map(|value| (clean(value), theme.style(Role::Text))).collect())
         }));
     }
     lines
@@ -84,7 +84,7 @@ fn losses(table: &Table, sides: &[Side]) -> Vec<Line<'static>> {
         };
         (text, theme.style(if doubt > 0 { Role::Warn } else { Role::Text }))
     };
-    lines.push(table.row("there", sides.iter().map(there).collect()));
+    lines.extend(table.rows("there", sides.iter().map(there).collect()));
     for why in Why::ALL {
         let counts: Vec<usize> = sides.iter().map(|side| side.account.lost(why)).collect();
         if counts.iter().any(|count| *count > 0) {
@@ -94,7 +94,7 @@ fn losses(table: &Table, sides: &[Side]) -> Vec<Line<'static>> {
                 0 => (theme.symbols.dot.to_owned(), theme.style(Role::Dim)),
                 n => (n.to_string(), theme.style(role)),
             });
-            lines.push(table.row(short(why), cells.collect()));
+            lines.extend(table.rows(short(why), cells.collect()));
         }
     }
     // By prefix, where there is more than one: it is sessions that must not be lost.
@@ -110,7 +110,7 @@ fn losses(table: &Table, sides: &[Side]) -> Vec<Line<'static>> {
                 group.map_or(theme.symbols.dot.to_owned(), |group| format!("{} of {}", group.there, group.written));
             (text, theme.style(if lost { Role::Warn } else { Role::Text }))
         });
-        lines.push(table.row(&format!("  {}", clean(prefix)), cells.collect()));
+        lines.extend(table.rows(&format!("  {}", clean(prefix)), cells.collect()));
     }
     lines
 }
@@ -125,6 +125,9 @@ fn short(why: Why) -> &'static str {
     }
 }
 
+/// A cell has no more rows than that.
+const CELL_ROWS: usize = 3;
+
 struct Table<'a> {
     model: &'a Model,
     label: usize,
@@ -132,16 +135,26 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    fn row(&self, label: &str, cells: Vec<(String, Style)>) -> Line<'static> {
+    /// A label and a cell for each server; what does not fit into a cell goes on below it.
+    fn rows(&self, label: &str, cells: Vec<(String, Style)>) -> Vec<Line<'static>> {
         let theme = &self.model.theme;
-        let mut spans = vec![Span::styled(
-            fit(label, self.label.saturating_sub(1), theme.symbols.cut) + " ",
-            theme.style(Role::Dim),
-        )];
-        for (text, style) in cells {
-            spans.push(Span::styled(fit(&text, self.wide.saturating_sub(1), theme.symbols.cut) + " ", style));
-        }
-        Line::from(spans)
+        let room = self.wide.saturating_sub(1).max(1);
+        let laid: Vec<(Vec<Line<'static>>, Style)> =
+            cells.into_iter().map(|(text, style)| (wrap(&[Span::styled(text, style)], room), style)).collect();
+        let high = laid.iter().map(|(rows, _)| rows.len()).max().unwrap_or(1).min(CELL_ROWS);
+        let row = |n: usize| {
+            let label = if n == 0 { label } else { "" };
+            let label = fit(label, self.label.saturating_sub(1), theme.symbols.cut) + " ";
+            let mut spans = vec![Span::styled(label, theme.style(Role::Dim))];
+            for (rows, style) in &laid {
+                let text = rows.get(n).map_or(String::new(), Line::to_string);
+                // Where even that is too little room, the last row says that there is more.
+                let text = if n + 1 == CELL_ROWS && rows.len() > CELL_ROWS { text + " ..." } else { text };
+                spans.push(Span::styled(fit(&text, room, theme.symbols.cut) + " ", *style));
+            }
+            Line::from(spans)
+        };
+        (0..high).map(row).collect()
     }
 
     /// How full the memory is, for servers that have a limit.
