@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
 /// Episodes of a plain `cargo test`.
-const FEW: u64 = 30;
+const FEW: u64 = 12;
 /// Inputs of an episode, which begins with an empty server.
 const INPUTS: usize = 250;
 const CLIENTS: u64 = 5;

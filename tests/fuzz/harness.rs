@@ -25,7 +25,7 @@ pub struct Target {
 }
 
 /// Inputs of a plain `cargo test`, for each target.
-const FEW: u64 = 1_000;
+const FEW: u64 = 400;
 /// An input that takes longer is reported: nothing here needs a hundredth of it.
 const TOO_LONG: Duration = Duration::from_secs(20);
 /// Nor does anything need a block of memory as large as this.

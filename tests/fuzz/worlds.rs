@@ -12,7 +12,7 @@ use redlab::snapshot::State;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
-const FEW: u64 = 12;
+const FEW: u64 = 6;
 const INPUTS: usize = 120;
 const PORTS: [u16; 3] = [6379, 6380, 6381];
 
