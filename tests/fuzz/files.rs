@@ -245,7 +245,7 @@ const MANIFEST: &[u8] = b"file appendonly.aof.1.base.aof seq 1 type b\nfile appe
 fn aof(input: &[u8]) -> u64 {
     let mut disk = MemoryDisk::default();
     // An RDB file may stand at the front of the base, and commands may follow it.
-    let half = if input.len() % 3 == 0 { input.len() } else { 0 };
+    let half = if input.len().is_multiple_of(3) { input.len() } else { 0 };
     disk.write(BASE, &input[..half]).expect("memory");
     disk.write(INCR, &input[half..]).expect("memory");
     disk.write("appendonlydir/appendonly.aof.manifest", MANIFEST).expect("memory");

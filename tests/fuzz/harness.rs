@@ -124,8 +124,11 @@ pub fn keep(target: &str, bytes: &[u8]) -> String {
 
 // -- what an input costs ----------------------------------------------------------------------------------------------
 
+/// What runs: its number and name, since when, and on which input.
+type Running = (u64, &'static str, Instant, Vec<u8>);
+
 /// What runs at the moment, for the thread that watches over inputs that never end.
-static RUNNING: Mutex<Vec<(u64, &'static str, Instant, Vec<u8>)>> = Mutex::new(Vec::new());
+static RUNNING: Mutex<Vec<Running>> = Mutex::new(Vec::new());
 
 /// An input that has not ended after so long never will.
 const NEVER: Duration = Duration::from_secs(240);

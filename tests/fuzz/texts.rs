@@ -44,7 +44,7 @@ fn shape(message: &str) -> String {
 // -- the wire ---------------------------------------------------------------------------------------------------------
 
 fn requests(input: &[u8]) -> u64 {
-    let limits = Limits { bulk_len: 4096, unauthenticated: input.len() % 3 == 0 };
+    let limits = Limits { bulk_len: 4096, unauthenticated: input.len().is_multiple_of(3) };
     let read = |requests: &mut Requests, all: &mut Vec<Vec<Bytes>>| loop {
         match requests.next(limits) {
             Ok(Some(args)) => {
@@ -331,7 +331,7 @@ fn parameters_of_any_text() {
 // -- users ------------------------------------------------------------------------------------------------------------
 
 fn rules(input: &[u8]) -> u64 {
-    let mut user = User::new(b"alice", input.len() % 2 == 0);
+    let mut user = User::new(b"alice", input.len().is_multiple_of(2));
     let words: Vec<Bytes> = input.split(|byte| *byte == b'\n').map(Bytes::copy).collect();
     let Ok(words) = acl::merge_selectors(&words) else { return 1 };
     let mut refused = None;
@@ -392,7 +392,7 @@ fn rules_of_any_bytes() {
 }
 
 fn aclfile(input: &[u8]) -> u64 {
-    match acl::file::parse(input, "users.acl", input.len() % 2 == 0) {
+    match acl::file::parse(input, "users.acl", input.len().is_multiple_of(2)) {
         Err(error) => way(shape(&error)),
         Ok(users) => {
             let text = users.text();
