@@ -146,7 +146,6 @@ fn config_set(rng: &mut Rng) -> Vec<Bytes> {
             "list-max-listpack-size -1",
             "stream-node-max-entries 2",
             "stream-node-max-bytes 30",
-            "hll-sparse-max-bytes 40",
             "appendonly yes",
             "appendonly no",
             "save \"\"",
