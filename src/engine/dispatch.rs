@@ -26,6 +26,9 @@ impl Instance {
             return;
         }
         self.carry_out(env, id, args, out);
+        if self.eviction_pool.under_way {
+            self.make_room(env.now, env.rng, out);
+        }
         env.now += std::mem::take(&mut self.slept);
         self.now = env.now;
         self.after_step(env, out);
@@ -58,9 +61,10 @@ impl Instance {
     fn carry_out(&mut self, env: &mut Env, id: ClientId, args: &[Bytes], out: &mut Outbox) {
         self.current = Some(id);
         self.carried_out.push(id);
-        let mark = self.propagated.len();
+        let outer = std::mem::replace(&mut self.unit_mark, self.propagated.len());
         let reply = self.answer(env, id, args, out);
-        self.wrap_unit(mark, args);
+        self.wrap_unit(self.unit_mark, args);
+        self.unit_mark = outer;
         self.forget_asking(id);
         let pushed = self.pushes_to(id, out);
         self.say(id, reply, out);
@@ -215,6 +219,8 @@ impl Instance {
         }
         // Room is made for every command, reads too; only those that need memory are refused where none can be had.
         let room = self.make_room(env.now, env.rng, out);
+        // The keys that made room are no part of what the command does.
+        self.unit_mark = self.propagated.len();
         if self.trackers.clients > 0 {
             let max_keys = self.config.int("tracking-table-max-keys") as usize;
             self.limit_trackers(max_keys);

@@ -353,13 +353,28 @@ mod tests {
         let left = lab.instance.dbs[0].len();
         assert!(lab.instance.eviction_pool.under_way && left > 0, "{left}");
         assert_eq!(lab.ask(&["SET", "k", "v"]), Reply::OK, "nobody is refused meanwhile");
-        assert_eq!(lab.instance.dbs[0].len(), left - 16 + 1);
+        assert_eq!(lab.instance.dbs[0].len(), left - 16 + 1 - 16, "before it and after it");
         lab.step(Input::Tick);
-        assert!(lab.instance.dbs[0].len() < left - 16 + 1);
+        assert!(lab.instance.dbs[0].len() < left - 16 + 1 - 16);
         lab.ask(&["CONFIG", "SET", "maxmemory-eviction-tenacity", "100"]);
         lab.step(Input::Tick);
         assert_eq!(lab.instance.dbs[0].len(), 0);
         assert_eq!([time_limit_us(0), time_limit_us(10), time_limit_us(20)], [0, 500, 2022]);
+    }
+
+    /// CONFIG SET maxmemory used to evict in the midst of the request, so that in a transaction the commands behind it found
+    /// other keys than the ones before it; and evictions were told as one transaction with the command that needed the room.
+    #[test]
+    fn evictions_are_no_part_of_the_request_that_calls_for_them() {
+        let mut lab = Lab::new(1);
+        lab.ask(&["CONFIG", "SET", "appendonly", "yes", "maxmemory-policy", "allkeys-lru"]);
+        lab.now += Millis(2000);
+        lab.step(Input::Tick);
+        for words in [["MULTI"].as_slice(), &["INCR", "x"], &["CONFIG", "SET", "maxmemory", "1"], &["INCR", "x"]] {
+            lab.ask(words);
+        }
+        assert_eq!(lab.ask(&["EXEC"]), Reply::Array(vec![Reply::Int(1), Reply::OK, Reply::Int(2)]));
+        assert_eq!(lab.appended(), ["MULTI", "SELECT 0", "INCR x", "INCR x", "EXEC", "DEL x"]);
     }
 
     #[test]

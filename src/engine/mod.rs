@@ -158,6 +158,8 @@ pub struct Instance {
     pub pubsub: PubSub,
     pub stats: Stats,
     pub waiting: Waiting,
+    /// Where in `propagated` begins what the request being carried out has caused.
+    unit_mark: usize,
     /// As whoever holds the connections has told last; None where nobody does.
     pub client_memory: Option<hooks::ClientMemory>,
     /// The database with which active expiry goes on.
@@ -229,6 +231,7 @@ impl Instance {
             pubsub: PubSub::default(),
             stats,
             waiting: Waiting::default(),
+            unit_mark: 0,
             client_memory: None,
             expire_from: 0,
             eviction_pool: evict::Pool::default(),

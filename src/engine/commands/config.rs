@@ -177,14 +177,14 @@ fn set(call: &mut Call) -> Outcome {
     Ok(Reply::OK)
 }
 
-/// Evicts at once where less memory is allowed than is used: redis-server does so as soon as it has answered.
+/// Has keys evicted, as soon as the request is done, where less memory is allowed than is used.
 fn shrink(call: &mut Call) {
     let (max, used) = (call.server.config.maxmemory, call.server.used_memory());
     if max == 0 || used <= max {
         return;
     }
     call.out.push(Output::Log(format!("# WARNING: the new maxmemory value set via CONFIG SET ({max}) is smaller than the current memory usage ({used}). This will result in key eviction and/or the inability to accept new write commands depending on the maxmemory-policy.")));
-    call.server.make_room(call.now, call.rng, call.out);
+    call.server.eviction_pool.under_way = true;
 }
 
 fn failed(name: &str, reason: &str) -> Refusal {
