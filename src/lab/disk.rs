@@ -82,6 +82,12 @@ pub struct Disk {
     next_node: u64,
     live: Names,
     platter: Names,
+    /// What may differ between the names in use and those on the platter, so that a commit costs what it changes: files,
+    /// directories at all, contents that no name in use points to any more, and those that are to be synced with their name.
+    touched: Vec<String>,
+    dirs_touched: bool,
+    orphans: Vec<u64>,
+    renamed: Vec<u64>,
     names_dirty_since: Option<Millis>,
     /// Room for live contents, in bytes; None: endless.
     pub capacity_bytes: Option<u64>,
@@ -130,6 +136,10 @@ impl Disk {
         let mut torn = torn;
         self.live = self.platter.clone();
         self.names_dirty_since = None;
+        self.touched.clear();
+        self.dirs_touched = false;
+        self.orphans.clear();
+        self.renamed.clear();
         let kept: BTreeSet<u64> = self.live.files.values().copied().collect();
         self.nodes.retain(|id, _| kept.contains(id));
         for node in self.nodes.values_mut() {
@@ -280,7 +290,10 @@ impl Disk {
         {
             self.nodes.get_mut(&id).expect("names point to nodes").flush_with_name = true;
             self.used_bytes -= self.nodes[&replaced].live.len() as u64;
+            self.renamed.push(id);
+            self.orphans.push(replaced);
         }
+        self.touched.extend([from.to_owned(), to.to_owned()]);
         self.names_changed();
         Ok(())
     }
@@ -288,6 +301,8 @@ impl Disk {
     pub fn remove(&mut self, path: &str) -> Result<(), DiskError> {
         let id = self.live.files.remove(path).ok_or(DiskError::NotFound)?;
         self.used_bytes -= self.nodes[&id].live.len() as u64;
+        self.orphans.push(id);
+        self.touched.push(path.to_owned());
         self.names_changed();
         Ok(())
     }
@@ -299,6 +314,7 @@ impl Disk {
         }
         self.check_parent(dir)?;
         self.live.dirs.insert(dir.to_owned());
+        self.dirs_touched = true;
         self.names_changed();
         Ok(())
     }
@@ -312,6 +328,7 @@ impl Disk {
             return Err(DiskError::Other(String::from("Directory not empty")));
         }
         self.live.dirs.retain(|other| other != dir && !is_below(other, dir));
+        self.dirs_touched = true;
         self.names_changed();
         Ok(())
     }
@@ -333,6 +350,7 @@ impl Disk {
                 self.next_node += 1;
                 self.nodes.insert(self.next_node, Node::new());
                 self.live.files.insert(path.to_owned(), self.next_node);
+                self.touched.push(path.to_owned());
                 self.names_changed();
                 self.live.files[path]
             }
@@ -362,13 +380,24 @@ impl Disk {
 
     fn commit_names(&mut self) {
         self.names_dirty_since = None;
-        if self.platter == self.live {
-            return;
+        for path in std::mem::take(&mut self.touched) {
+            match self.live.files.get(&path) {
+                Some(id) => self.platter.files.insert(path, *id),
+                None => self.platter.files.remove(&path),
+            };
         }
-        self.platter = self.live.clone();
-        let kept: BTreeSet<u64> = self.live.files.values().copied().collect();
-        self.nodes.retain(|id, _| kept.contains(id));
-        self.nodes.values_mut().filter(|node| node.flush_with_name).for_each(Node::sync);
+        if std::mem::take(&mut self.dirs_touched) {
+            self.platter.dirs = self.live.dirs.clone();
+        }
+        for id in std::mem::take(&mut self.orphans) {
+            self.nodes.remove(&id);
+        }
+        for id in std::mem::take(&mut self.renamed) {
+            if let Some(node) = self.nodes.get_mut(&id).filter(|node| node.flush_with_name) {
+                node.sync();
+            }
+        }
+        debug_assert_eq!(self.platter, self.live);
     }
 
     /// Everything that a later step could depend on, in a fixed order, for the world's state hash.

@@ -29,6 +29,8 @@ pub struct Process {
     pub next_client: u64,
     /// When something is due in it; None while unknown, because something happened since it was worked out.
     due: Option<Option<Millis>>,
+    /// The process and the revision of its configuration that `port` and `dir` are of.
+    seen: (u32, u64),
 }
 
 impl Process {
@@ -46,6 +48,7 @@ impl Process {
             instance: None,
             next_client: 0,
             due: None,
+            seen: (0, 0),
         }
     }
 
@@ -68,7 +71,10 @@ impl Process {
     /// Something happened in the instance: what is due may have changed, and where it works.
     pub fn stirred(&mut self) {
         self.due = None;
-        if let Some(instance) = &self.instance {
+        if let Some(instance) = &self.instance
+            && self.seen != (self.pid, instance.config.revision())
+        {
+            self.seen = (self.pid, instance.config.revision());
             self.port = instance.config.port;
             let dir = instance.config.text("dir");
             if dir.strip_prefix(b"/") != Some(self.dir.as_bytes()) {

@@ -14,7 +14,7 @@ use crate::base::{Bytes, Millis};
 use crate::port::{ConnectionId, Incoming, NetworkChange, Signal, Spawned};
 use std::rc::Rc;
 
-/// A copy of the world is kept after so many deeds, and so many copies at most.
+/// A copy of the world is kept at the first step after so many deeds, and so many copies at most.
 const DEEDS_PER_CHECKPOINT: usize = 128;
 const CHECKPOINTS: usize = 8;
 
@@ -197,15 +197,16 @@ impl Timeline {
             return;
         }
         self.flush_passing();
-        if input.is_deed() {
-            self.step_start.get_or_insert(self.entries.len());
-        }
         if !matches!(input, Input::Receive(_)) {
             self.undone.clear();
         }
-        self.deeds_since_checkpoint += usize::from(input.is_deed());
-        if self.deeds_since_checkpoint > DEEDS_PER_CHECKPOINT {
-            self.keep_checkpoint();
+        if input.is_deed() {
+            // Nobody goes back into the middle of a step, and one line may be thousands of deeds (slots that move).
+            if self.step_start.is_none() && self.deeds_since_checkpoint >= DEEDS_PER_CHECKPOINT {
+                self.keep_checkpoint();
+            }
+            self.step_start.get_or_insert(self.entries.len());
+            self.deeds_since_checkpoint += 1;
         }
         input.encode(&mut self.entries);
     }

@@ -31,8 +31,14 @@ pub fn fits_in_file(text: &str) -> bool {
 impl Cluster {
     /// One line of CLUSTER NODES, without its end.
     pub fn describe(&self, handle: Handle, reader: Reader) -> String {
+        let mut text = String::new();
+        self.describe_into(&mut text, handle, reader);
+        text
+    }
+
+    fn describe_into(&self, text: &mut String, handle: Handle, reader: Reader) {
         let node = self.node(handle);
-        let mut text = format!("{} {}:{}@{}", node.id, node.host, node.port, node.bus_port);
+        let _ = write!(text, "{} {}:{}@{}", node.id, node.host, node.port, node.bus_port);
         if !node.hostname.is_empty() {
             let _ = write!(text, ",{}", node.hostname);
         }
@@ -49,17 +55,18 @@ impl Cluster {
         let primary = node.primary.map(|primary| self.node(primary));
         let epoch = primary.filter(|_| node.is_replica()).map_or(node.epoch, |primary| primary.epoch);
         let connected = node.link.is_some() || node.flags.any(Flags::MYSELF);
+        let primary = primary.map_or("-", |primary| primary.id.as_str());
         let _ = write!(
             text,
-            " {} {} {} {} {epoch} {}",
+            " {} {primary} {} {} {epoch} {}",
             node.flags.words(),
-            primary.map_or(String::from("-"), |primary| primary.id.to_string()),
             node.ping_sent.0,
             node.pong_received.0,
             if connected { "connected" } else { "disconnected" },
         );
         if !node.slots.is_empty() {
-            let _ = write!(text, " {}", node.slots.text());
+            text.push(' ');
+            text.push_str(node.slots.text());
         }
         if handle == self.myself {
             let open = self.migrating.iter().map(|(slot, to)| (*slot, ">", *to));
@@ -71,13 +78,17 @@ impl Cluster {
                 let _ = write!(text, " [{slot}-{direction}-{}]", self.node(other).id);
             }
         }
-        text
     }
 
     /// All lines, but those of nodes with one of these flags.
     pub fn describe_all(&self, reader: Reader, without: Flags) -> String {
         let shown = self.iter().filter(|(_, node)| !node.flags.any(without));
-        shown.map(|(handle, _)| self.describe(handle, reader) + "\n").collect()
+        let mut text = String::with_capacity(256 * self.count());
+        for (handle, _) in shown {
+            self.describe_into(&mut text, handle, reader);
+            text.push('\n');
+        }
+        text
     }
 
     pub(super) fn conf(&self) -> String {

@@ -72,7 +72,7 @@ mod tests {
         let views: Vec<Cluster> =
             confs.iter().map(|conf| Cluster::load(conf, Millis(1), &mut Rng::new(2)).unwrap()).collect();
         for view in &views {
-            let slots: Vec<String> =
+            let slots: Vec<&str> =
                 views.iter().map(|other| view.node(view.find(other.me().id).unwrap()).slots.text()).collect();
             assert_eq!(slots, ["0-5460", "5461-10922", "10923-16383", "", "", ""]);
             assert_eq!((view.count(), view.shards.len(), view.current_epoch), (6, 3, 6));

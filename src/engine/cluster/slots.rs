@@ -3,6 +3,7 @@
 //! A set is kept as the bus writes it: one bit for each slot, the lowest first in each byte. Most nodes of a cluster are
 //! replicas without slots, so an empty set takes no memory.
 
+use std::cell::OnceCell;
 use std::fmt::Write;
 
 pub use crate::base::slot::{SLOTS, crc16, hashed_part, slot_of};
@@ -11,12 +12,22 @@ pub use crate::base::slot::{SLOTS, crc16, hashed_part, slot_of};
 pub const SET_BYTES: usize = SLOTS / 8;
 
 /// A set of slots. Slots must be below 16384.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct SlotSet {
     /// None: empty.
     bits: Option<Box<[u8; SET_BYTES]>>,
     count: u16,
+    /// What `text` last said of it. A node writes down all nodes when the slots of one have changed.
+    text: OnceCell<Box<str>>,
 }
+
+impl PartialEq for SlotSet {
+    fn eq(&self, other: &SlotSet) -> bool {
+        self.bits == other.bits
+    }
+}
+
+impl Eq for SlotSet {}
 
 static NO_SLOTS: [u8; SET_BYTES] = [0; SET_BYTES];
 
@@ -24,7 +35,7 @@ impl SlotSet {
     /// As it stands in a message.
     pub fn from_wire(bytes: &[u8; SET_BYTES]) -> SlotSet {
         let count = bytes.iter().map(|byte| byte.count_ones() as u16).sum();
-        SlotSet { bits: (count > 0).then(|| Box::new(*bytes)), count }
+        SlotSet { bits: (count > 0).then(|| Box::new(*bytes)), count, text: OnceCell::new() }
     }
 
     pub fn wire(&self) -> &[u8; SET_BYTES] {
@@ -50,6 +61,7 @@ impl SlotSet {
         let new = *byte & (1 << (slot % 8)) == 0;
         *byte |= 1 << (slot % 8);
         self.count += u16::from(new);
+        self.text.take();
         new
     }
 
@@ -60,6 +72,7 @@ impl SlotSet {
         let was = *byte & (1 << (slot % 8)) != 0;
         *byte &= !(1 << (slot % 8));
         self.count -= u16::from(was);
+        self.text.take();
         if self.count == 0 {
             self.bits = None;
         }
@@ -104,14 +117,16 @@ impl SlotSet {
     }
 
     /// `0-5460 5462`, as CLUSTER NODES writes it.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        for (first, last) in self.ranges() {
-            let gap = if text.is_empty() { "" } else { " " };
-            // Writing to a String cannot fail.
-            let _ = if first == last { write!(text, "{gap}{first}") } else { write!(text, "{gap}{first}-{last}") };
-        }
-        text
+    pub fn text(&self) -> &str {
+        self.text.get_or_init(|| {
+            let mut text = String::new();
+            for (first, last) in self.ranges() {
+                let gap = if text.is_empty() { "" } else { " " };
+                // Writing to a String cannot fail.
+                let _ = if first == last { write!(text, "{gap}{first}") } else { write!(text, "{gap}{first}-{last}") };
+            }
+            text.into_boxed_str()
+        })
     }
 }
 
@@ -165,7 +180,7 @@ mod tests {
         assert_eq!(set.iter().collect::<SlotSet>(), set);
         assert_eq!(set.minus(&(0..8192).collect()).text(), "16382-16383");
         let all: SlotSet = (0..SLOTS as u16).collect();
-        assert_eq!((all.text().as_str(), all.iter().count()), ("0-16383", SLOTS));
+        assert_eq!((all.text(), all.iter().count()), ("0-16383", SLOTS));
         assert_eq!((63..129).chain([200]).collect::<SlotSet>().text(), "63-128 200");
         assert!(!set.insert(7) && set.remove(7) && !set.remove(7));
         assert_eq!((set.len(), set.contains(7), set.contains(8)), (7, false, true));

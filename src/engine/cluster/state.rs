@@ -7,6 +7,7 @@ use super::election::{Election, ManualFailover};
 use super::link::BusLinks;
 use super::node::{Flags, Handle, Node, NodeId};
 use super::slots::{SLOTS, SlotSet};
+use super::turn::Settings;
 use crate::base::{Millis, Rng};
 use std::collections::BTreeMap;
 
@@ -63,6 +64,8 @@ pub struct Cluster {
     pub first_update: Option<Millis>,
     /// When I was last among a minority.
     pub minority_at: Millis,
+    /// What the configuration says, as of this revision of it.
+    pub(super) settings: Option<(u64, Settings)>,
 }
 
 impl Cluster {
@@ -95,6 +98,7 @@ impl Cluster {
             pings: 0,
             first_update: None,
             minority_at: Millis::ZERO,
+            settings: None,
         }
     }
 

@@ -40,8 +40,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    fn of(instance: &Instance, now: Millis) -> Settings {
-        let config = &instance.config;
+    fn of(config: &Config) -> Settings {
         let number = |name: &str| config.int(name).max(0) as u64;
         let text = |name: &str| config.text(name).lossy().into_owned();
         let announced = |name: &str, or: u16| if number(name) > 0 { number(name) as u16 } else { or };
@@ -62,9 +61,7 @@ impl Settings {
             tls_port: announced("cluster-announce-tls-port", number("tls-port") as u16),
             bus_port: announced("cluster-announce-bus-port", bus_port(config)),
             link_limit_bytes: number("cluster-link-sendbuf-limit"),
-            offset: instance.replication_offset() as i64,
-            data_age: instance.silence_of_primary(now),
-            has_primary: instance.replication.primary.is_some(),
+            ..Settings::default()
         }
     }
 }
@@ -175,8 +172,8 @@ impl Turn<'_> {
 impl Instance {
     /// Carries out one turn of this node, with what follows from it. None: cluster mode is off.
     pub fn cluster_turn<T>(&mut self, env: &mut Env, out: &mut Outbox, act: impl FnOnce(&mut Turn) -> T) -> Option<T> {
-        let settings = self.cluster.as_ref().map(|_| Settings::of(self, env.now))?;
         let mut cluster = self.cluster.take()?;
+        let settings = self.cluster_settings(&mut cluster, env.now);
         let mut turn = Turn {
             cluster: &mut cluster,
             settings,
@@ -191,6 +188,18 @@ impl Instance {
         self.cluster = Some(cluster);
         self.carry_out_effects(env, effects, out);
         Some(result)
+    }
+
+    /// Every message of the bus is a turn: what the configuration says of it is read once for each change of that.
+    fn cluster_settings(&self, cluster: &mut Cluster, now: Millis) -> Settings {
+        let revision = self.config.revision();
+        let kept = cluster.settings.take().filter(|(of, _)| *of == revision);
+        let (_, mut settings) = kept.unwrap_or_else(|| (revision, Settings::of(&self.config)));
+        cluster.settings = Some((revision, settings.clone()));
+        settings.offset = self.replication_offset() as i64;
+        settings.data_age = self.silence_of_primary(now);
+        settings.has_primary = self.replication.primary.is_some();
+        settings
     }
 
     /// The end of a step: what turns have left to do.

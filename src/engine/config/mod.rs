@@ -68,6 +68,8 @@ impl Eviction {
 pub struct Config {
     /// By name, as CONFIG GET shows it; what is not here has its default.
     changed: BTreeMap<&'static str, Bytes>,
+    /// Grows with each change of a parameter, so that what is worked out from several can be kept.
+    revision: u64,
     /// Users that the config file declares: the name, then the rules.
     pub users: Vec<Vec<Bytes>>,
     /// What `rename-command` did to a name, in upper case: the command that it now calls (its number), or none.
@@ -123,6 +125,7 @@ impl Default for Config {
         };
         let mut config = Config {
             changed: BTreeMap::new(),
+            revision: 0,
             users: Vec::new(),
             renamed: BTreeMap::new(),
             file: None,
@@ -162,6 +165,11 @@ impl Config {
     /// The value of a parameter as CONFIG GET shows it. Panics on an unknown name: a misspelling in our own code.
     pub fn text(&self, name: &str) -> Bytes {
         self.text_of(known(name))
+    }
+
+    /// As long as it stays the same, so does every parameter.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Whether a yes/no parameter says yes.
@@ -217,6 +225,7 @@ impl Config {
             // Out of range is not refused but capped.
             text = Bytes::from(text.lossy().parse::<u32>().unwrap_or(10).clamp(1, 500).to_string());
         }
+        self.revision += 1;
         if *text == *parameter.default.as_bytes() {
             self.changed.remove(parameter.name);
         } else {
