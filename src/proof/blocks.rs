@@ -1,15 +1,14 @@
 //! Code blocks of the prose: they run at the place where they stand, after the exercises before them, and print what they show.
 
-use super::Make;
 use crate::console::{Line, Terminal};
 use crate::lesson::{Block, Fault, Lesson, Opens};
 use crate::port::Backend;
 use crate::tutor::{Session, play};
 use std::sync::Arc;
 
-pub fn faults(lesson: &Arc<Lesson>, make: Make) -> Vec<Fault> {
+/// `session`: the lesson at its first moment.
+pub fn faults(lesson: &Arc<Lesson>, mut session: Session) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let mut session = Session::open(lesson, make, None);
     for block in &lesson.prose {
         match block {
             Block::Exercise(index) => {

@@ -28,12 +28,12 @@ pub struct Proved {
 /// Proves one lesson. `taught`: what lessons before it teach.
 pub fn lesson(lesson: &Arc<Lesson>, taught: &[String], make: Make) -> Proved {
     let mut faults = reading::faults(lesson, taught);
-    let mut player = doing::Player { lesson, make, played: 0 };
+    let mut player = doing::Player::new(lesson, make);
     for index in 0..lesson.exercises.len() {
         faults.extend(player.exercise(index));
     }
     faults.extend(player.in_order());
-    faults.extend(blocks::faults(lesson, make));
+    faults.extend(blocks::faults(lesson, player.at(0)));
     faults.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     faults.dedup();
     Proved { exercises: lesson.exercises.len(), played: player.played, faults }

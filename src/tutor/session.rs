@@ -10,6 +10,7 @@ use crate::lesson::{self, Lesson};
 use crate::picture::{self, Picture};
 use crate::port::Backend;
 use crate::snapshot::{self, Event};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// One lesson being done.
@@ -30,14 +31,14 @@ pub struct Session {
     /// Programs that `:orders` has run in every order.
     pub(super) compared: Option<Compared>,
     /// The lesson's first moment; None where the machine cannot be copied.
-    pristine: Option<Box<dyn Backend>>,
+    pristine: Option<Rc<dyn Backend>>,
     pub(super) saved: Saved,
     /// When the goals were last judged, for time that passes.
     pub(super) judged_at: Millis,
 }
 
 /// What is known of an exercise and not shown.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Progress {
     pub began: Millis,
     pub first_event: usize,
@@ -53,8 +54,9 @@ pub(super) struct Progress {
 }
 
 /// An exercise's first moment, for `:reset` and `:solve`.
+#[derive(Clone)]
 pub(super) struct Start {
-    pub backend: Box<dyn Backend>,
+    pub backend: Rc<dyn Backend>,
     pub terminals: Vec<Terminal>,
 }
 
@@ -81,7 +83,7 @@ impl Session {
         let mut backend = make(&lesson.world);
         play::script(&lesson.world.setup, lesson, &mut *backend);
         backend.mark();
-        let pristine = backend.fork();
+        let pristine = backend.fork().map(Rc::from);
         let mut session = Session {
             lesson: lesson.clone(),
             backend,
@@ -106,6 +108,27 @@ impl Session {
             }
         }
         session
+    }
+
+    /// This session once more, to go on with in another way; None where the machine cannot be copied.
+    pub fn fork(&self) -> Option<Session> {
+        Some(Session {
+            lesson: self.lesson.clone(),
+            backend: self.backend.fork()?,
+            terminals: self.terminals.clone(),
+            screens: self.screens.clone(),
+            typed: self.typed.clone(),
+            events: self.events.clone(),
+            exercises: self.exercises.clone(),
+            progress: self.progress.clone(),
+            current: self.current,
+            moments: self.moments.clone(),
+            redone: self.redone.clone(),
+            compared: self.compared.clone(),
+            pristine: self.pristine.clone(),
+            saved: self.saved.clone(),
+            judged_at: self.judged_at,
+        })
     }
 
     /// Terminals, exercises and the first exercise, on the backend as it is.
@@ -183,7 +206,7 @@ impl Session {
         let printed = submitted.lines.iter().map(Line::text).collect::<Vec<_>>().join("\n");
         self.print(terminal, submitted.lines, &mut response);
         if !line.trim().is_empty() {
-            let (text, printed) = (cut(line.trim(), TYPED_BYTES_MAX), cut(&printed, TYPED_BYTES_MAX));
+            let (text, printed) = (cut(line.trim(), TYPED_BYTES_MAX), both_ends(&printed, TYPED_BYTES_MAX));
             self.typed.push(Typed { at, terminal: name, mode, text, printed });
         }
         let judged = match submitted.word {
@@ -366,7 +389,8 @@ impl Session {
         progress.answers.clear();
         progress.broken = vec![None; exercise.goals.len()];
         progress.floor = self.moments.len();
-        progress.start = self.backend.fork().map(|backend| Start { backend, terminals: self.terminals.clone() });
+        progress.start =
+            self.backend.fork().map(|backend| Start { backend: Rc::from(backend), terminals: self.terminals.clone() });
         progress.known_orders = KnownOrders::default();
         self.exercises[self.current].started = true;
         self.judged_at = self.backend.now();
@@ -469,6 +493,15 @@ const LINE_SHOWN: usize = 200;
 /// The first `max` bytes of `text`, or a little less where a character would be cut.
 fn cut(text: &str, max: usize) -> String {
     if text.len() <= max { text.to_owned() } else { text[..text.floor_char_boundary(max)].to_owned() }
+}
+
+/// The first and the last `max` / 2 bytes of `text`: what a long run came to stands at its end.
+fn both_ends(text: &str, max: usize) -> String {
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let tail = text.ceil_char_boundary(text.len() - max / 2);
+    format!("{}\n...\n{}", cut(text, max / 2), &text[tail..])
 }
 
 /// A line that a screen can hold, with a word on what is not shown.

@@ -36,9 +36,10 @@ pub struct FirstMoment<'a> {
 }
 
 /// Orders that were run from one first moment. The same programs give the same orders, and goals ask for them at every line.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct KnownOrders(RefCell<Vec<Known>>);
 
+#[derive(Clone)]
 struct Known {
     port: u16,
     programs: Vec<Program>,
