@@ -14,6 +14,7 @@ pub mod word;
 mod batch;
 mod cli_args;
 mod cluster;
+mod customers;
 mod files;
 mod help;
 mod pipe;

@@ -6,6 +6,7 @@
 
 use super::batch;
 use super::cluster;
+use super::customers;
 use super::files;
 use super::line::{Class, Line};
 use super::pipe::Pipe;
@@ -46,7 +47,7 @@ pub const WORDS: &[Entry] = &[
     Entry { name: "edit", syntax: "FILE", summary: "Change a text file." },
     Entry { name: "echo", syntax: "TEXT > FILE", summary: "Write a line to a file (>> appends)." },
     Entry { name: "sed", syntax: "-i 's/OLD/NEW/' FILE", summary: "Replace words in a file." },
-    Entry { name: "xargs", syntax: "COMMAND", summary: "Run COMMAND on the words that a pipe brings." },
+    Entry { name: "xargs", syntax: "[-I NAME] COMMAND", summary: "Run COMMAND on the words that a pipe brings." },
     Entry { name: "cp", syntax: "FROM TO", summary: "Copy a file." },
     Entry { name: "mv", syntax: "FROM TO", summary: "Rename a file." },
     Entry { name: "mkdir", syntax: "[-p] DIR", summary: "Make a directory." },
@@ -62,6 +63,11 @@ pub const WORDS: &[Entry] = &[
         summary: "Let customers come; shop.conf names the servers.",
     },
     Entry { name: "shop-status", syntax: "", summary: "Who should be logged in, and who is." },
+    Entry {
+        name: "shop-open",
+        syntax: "PORT COMMAND",
+        summary: "Let customers buy, through the cluster, while COMMAND runs.",
+    },
     Entry { name: "clear", syntax: "", summary: "Wipe this terminal's screen." },
     Entry { name: "help", syntax: "", summary: "This list." },
 ];
@@ -188,6 +194,7 @@ fn run(line: &str, terminal: &str, backend: &mut dyn Backend) -> Effect {
         "storm" => storm(rest, backend),
         "shop-traffic" => traffic::traffic(rest, backend),
         "shop-status" => traffic::status(backend),
+        "shop-open" => return shop_open(rest, terminal, backend),
         "ps" => ps(backend),
         "date" => Ok(format!("{}\n", date(backend.now().0)).into_bytes()),
         "ls" | "ll" => files::ls(rest, backend),
@@ -224,7 +231,7 @@ fn unknown(name: &str) -> Effect {
     effect
 }
 
-/// `... | xargs COMMAND`: the words that the first part prints, behind the command.
+/// `... | xargs COMMAND`: the words that the first part prints, behind the command; with `-I NAME`, in the place of NAME.
 /// `... | redis-cli`: the lines that it prints, typed at redis-cli.
 fn fed(words: &[Bytes], at: usize, terminal: &str, backend: &mut dyn Backend) -> Effect {
     let (before, command) = (&words[..at], &words[at + 2..]);
@@ -241,6 +248,19 @@ fn fed(words: &[Bytes], at: usize, terminal: &str, backend: &mut dyn Backend) ->
             Err(complaint) => complain(complaint),
         };
     }
+    if let [option, name, rest @ ..] = command
+        && option == "-I"
+    {
+        // COMMAND runs once for each line, which takes the place of NAME.
+        let mut all = Effect::default();
+        for line in lines {
+            let filled = rest.iter().map(|word| Bytes::from(word.lossy().replace(&*name.lossy(), line.trim())));
+            let effect = run(&line_of(&filled.collect::<Vec<_>>()), terminal, backend);
+            all.lines.extend(effect.lines);
+            (all.word, all.program) = (effect.word, effect.program);
+        }
+        return all;
+    }
     let more: Vec<Bytes> = lines.iter().flat_map(|line| line.split_whitespace()).map(Bytes::from).collect();
     let command = if command.is_empty() { vec![Bytes::from("echo")] } else { command.to_vec() };
     run(&line_of(&[command, more].concat()), terminal, backend)
@@ -252,6 +272,26 @@ fn shell_word(word: &Bytes) -> String {
         b"|" | b"<" | b">" | b">>" => word.lossy().into_owned(),
         _ => quote::word_of(word),
     }
+}
+
+/// `shop-open PORT COMMAND`: what COMMAND prints, then the shop's report.
+fn shop_open(words: &[Bytes], terminal: &str, backend: &mut dyn Backend) -> Effect {
+    let port = words.first().and_then(|word| word.lossy().parse::<u16>().ok());
+    let (Some(port), [_, command @ ..]) = (port, words) else {
+        return complain("usage: shop-open PORT COMMAND (a node of the cluster, and what runs meanwhile: sleep 5)");
+    };
+    if command.is_empty() {
+        return complain("shop-open: what is to happen meanwhile? shop-open 7001 sleep 5");
+    }
+    let line = command.iter().map(shell_word).collect::<Vec<_>>().join(" ");
+    let (mut effect, report) = customers::open(port, backend, |backend| run(&line, terminal, backend));
+    effect.lines.extend(shown(report));
+    if effect.program.is_some() {
+        effect
+            .lines
+            .push(Line::new(Class::Note, "The shop has closed: nothing happens while the program waits for you."));
+    }
+    effect
 }
 
 fn redis_server(words: &[Bytes], backend: &mut dyn Backend) -> Effect {

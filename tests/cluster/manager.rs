@@ -4,7 +4,7 @@ use redlab::backend::embedded::Embedded;
 use redlab::base::Millis;
 use redlab::console::Terminal;
 use redlab::lab::topology::{Server, Topology};
-use redlab::port::Backend;
+use redlab::port::{Backend, NetworkChange};
 
 struct Shell {
     backend: Embedded,
@@ -173,4 +173,60 @@ fn a_call_reaches_all_and_faults_are_named() {
         shell.say("redis-cli --cluster info 127.0.0.1:7999")[0],
         "Could not connect to Redis at 127.0.0.1:7999: Connection refused"
     );
+}
+
+/// The last lines of what a shop printed that was open meanwhile.
+fn report(shown: &[String]) -> &[String] {
+    let at = shown.iter().rposition(|line| line.starts_with("shop: ")).unwrap_or_else(|| panic!("{shown:#?}"));
+    &shown[at..]
+}
+
+#[test]
+fn a_shop_that_stays_open_is_refused_nothing_while_slots_move() {
+    let mut shell = Shell::formed();
+    shell.say("redis-cli --cluster add-node 127.0.0.1:7006 127.0.0.1:7000");
+    shell.rest();
+    shell.say("shop-open 7000 sleep 5");
+    let new = shell.id_of(7006);
+    let shown = shell.say(&format!(
+        "shop-open 7000 redis-cli --cluster reshard 127.0.0.1:7000 --cluster-from all --cluster-to {new} --cluster-slots 3000 --cluster-yes"
+    ));
+    let report = report(&shown);
+    assert!(report[0].starts_with("shop: 29 sales in 2.9 s, 58 requests"), "{report:#?}");
+    assert_eq!(report[2], "refused: 0; answered wrongly: 0");
+    assert_eq!(report[3], "sales answered with OK, of all days: 79; there now: 79");
+    let moved = shell.say("grep -c MOVED sales.log").remove(0);
+    assert!(report[1].starts_with(&format!("sent on: {moved} times by MOVED")) && moved != "0", "{report:#?} {moved}");
+}
+
+#[test]
+fn a_shop_notices_a_dead_node_until_its_replica_has_taken_over() {
+    let mut shell = Shell::formed();
+    shell.say("shop-open 7000 sleep 10");
+    shell.say("kill -9 7001");
+    let shown = shell.say("shop-open 7000 sleep 10");
+    let report = report(&shown);
+    assert!(!report[2].starts_with("refused: 0;"), "{report:#?}");
+    assert!(report[3].starts_with("first refusal: "), "{report:#?}");
+    let again = shell.say("shop-open 7000 sleep 3");
+    assert_eq!(self::report(&again)[2], "refused: 0; answered wrongly: 0", "{again:#?}");
+    for (line, says) in
+        [("shop-open", "usage: shop-open PORT"), ("shop-open 7999 date", "shop-open: Could not connect")]
+    {
+        let shown = shell.say(line);
+        assert!(shown.iter().any(|line| line.starts_with(says)), "{line}: {shown:#?}");
+    }
+}
+
+#[test]
+fn a_frozen_network_keeps_nobody_waiting_for_ever() {
+    let mut shell = Shell::formed();
+    let (from, to) = (shell.id_of(7000), shell.id_of(7001));
+    // Slot 0 goes first, and has a key that MIGRATE has to carry over.
+    shell.say("redis-cli -p 7000 SET cart:82949 plum");
+    shell.backend.network(NetworkChange::Freeze(true)).unwrap();
+    let shown = shell.say(&format!(
+        "shop-open 7000 redis-cli --cluster reshard 127.0.0.1:7000 --cluster-from {from} --cluster-to {to} --cluster-slots 1 --cluster-yes"
+    ));
+    assert!(shown.contains(&"Node 127.0.0.1:7000 does not answer".into()), "{shown:#?}");
 }

@@ -2,7 +2,11 @@
 
 use super::nodes::{Node, SLOTS};
 use super::{Run, Step};
+use crate::base::Millis;
 use crate::resp::Reply;
+
+/// Moving a slot with few keys takes about so long on one machine: half a dozen commands, one after the other.
+const A_SLOT: Millis = Millis(1);
 
 /// How a slot is moved.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,6 +47,7 @@ impl Run<'_> {
         for node in [to, from].into_iter().chain(others) {
             self.command(node, &["CLUSTER", "SETSLOT", &number, "NODE", &to.id])?;
         }
+        self.net.backend.advance(A_SLOT);
         Ok(())
     }
 
@@ -243,7 +248,7 @@ impl Run<'_> {
 
 /// Which slots of `sources` go: of each a part like its part of all they have, from its lowest slot on; the largest source
 /// takes what rounding leaves over.
-fn plan(sources: &[Node], count: usize) -> Vec<(Node, usize)> {
+fn plan(sources: &[Node], count: usize) -> Vec<(&Node, usize)> {
     let mut sources: Vec<&Node> = sources.iter().collect();
     sources.sort_by_key(|node| std::cmp::Reverse(node.slots.len()));
     let total: usize = sources.iter().map(|node| node.slots.len()).sum();
@@ -252,7 +257,7 @@ fn plan(sources: &[Node], count: usize) -> Vec<(Node, usize)> {
         let part = count as f64 / total.max(1) as f64 * node.slots.len() as f64;
         let part = if at == 0 { part.ceil() } else { part.floor() } as usize;
         let room = count - moves.len();
-        moves.extend(node.slots.iter().take(part.min(room)).map(|slot| (node.clone(), *slot)));
+        moves.extend(node.slots.iter().take(part.min(room)).map(|slot| (node, *slot)));
     }
     moves
 }
