@@ -2,7 +2,9 @@
 //!
 //! Only the machine differs; terminals and shell words are the lab's on both sides, so what is compared is what servers
 //! answer, what they leave in their files, and whether they start. What needs a dial for the time, a power cut or a
-//! database of the lab is skipped by name, with its reason. `REDLAB_REDIS_SERVER` names another redis-server.
+//! database of the lab is skipped by name, with its reason. `REDLAB_REDIS_SERVER` names another redis-server, `REDLAB_LESSON`
+//! one lesson (5.8). Lessons about clusters are played only if named so: they need the lesson's own ports (7001 and on, and
+//! 17001 and on), and their failovers take real time, minutes in all.
 
 use super::machine::{self, Machine};
 use redlab::backend::lesson::embedded;
@@ -15,8 +17,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Longer than that no test waits for time to pass.
+/// Longer than that no test waits for time to pass; in a lesson that was named, no longer than the other.
 pub const WAIT_MAX: Millis = Millis(3000);
+pub const LONG_WAIT_MAX: Millis = Millis(40_000);
 
 /// Lines that may print something else: lesson and exercise (or `*`), the line (`*` is anything), the reason.
 const DIFFERENCES: &[(&str, &str, &str)] = &[
@@ -39,18 +42,30 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("4.1 log", "grep -c *", "which keys are evicted, and so written again, is drawn at random"),
     ("3.3 user", "*GET session:*", "7.0 does not say in NOPERM whom it refuses which key"),
     ("4.5 flushall", "FLUSHALL", "7.0 does not say in NOPERM whom it refuses a command"),
+    ("5.*", "*CLUSTER NODES*|*CLUSTER SHARDS*|*CLUSTER SLOTS*", "moments, and ids that were drawn at random"),
+    ("5.*", "*--cluster*", "ids that were drawn at random"),
+    ("5.*", "*MYID*", "ids that were drawn at random"),
+    ("5.*", "*sales.log*", "the shop writes when something happened"),
+    ("5.*", "shop-open *", "how long a request took"),
     ("4.5 address", "redis-cli -h 192.168.1.10 *", "the address of the lab's machine is no address of this one"),
 ];
+
+/// The number of the only lesson to be played.
+fn only() -> Option<String> {
+    std::env::var("REDLAB_LESSON").ok()
+}
 
 /// Why an exercise cannot be typed at real processes.
 fn skipped(lesson: &Lesson, exercise: &Exercise, solution: &Script) -> Option<&'static str> {
     let configs = lesson.world.instances.iter().map(|instance| instance.conf.as_str()).collect::<String>();
-    if configs.contains("cluster-enabled") || configs.contains("replicaof") {
+    let cluster = machine::is_cluster(&lesson.world);
+    if configs.contains("replicaof") || cluster && only().as_deref() != Some(&lesson.number) {
         return Some("its servers talk to each other by the lab's port numbers");
     }
+    let longest = if cluster { LONG_WAIT_MAX } else { WAIT_MAX };
     let scripts = [&lesson.world.setup, &exercise.setup, solution];
     let waits: u64 = scripts.iter().flat_map(|script| &script.0).map(|step| step.wait.0).sum();
-    if waits > WAIT_MAX.0 {
+    if waits > longest.0 {
         return Some("it waits for longer than a test does");
     }
     let sql = |name: &str| {
@@ -70,11 +85,14 @@ fn skipped(lesson: &Lesson, exercise: &Exercise, solution: &Script) -> Option<&'
         if text.contains("power-cut") {
             return Some("it cuts the power");
         }
+        if text.starts_with(":net") {
+            return Some("it disturbs the network");
+        }
         if text.starts_with("storm") {
             return Some("it measures");
         }
         let time = text.strip_prefix(":time").or(text.strip_prefix("sleep")).map(str::trim);
-        if time.is_some_and(|time| span(time).is_none_or(|span| span > WAIT_MAX)) {
+        if time.is_some_and(|time| span(time).is_none_or(|span| span > longest)) {
             return Some("it lets much time pass");
         }
     }
@@ -167,7 +185,7 @@ fn lessons_show_the_same_at_real_servers() {
         eprintln!("SKIPPED: redis-server is not installed");
         return;
     }
-    let only = std::env::var("REDLAB_LESSON").ok();
+    let only = only();
     let course = Course::bundled();
     let lessons: Vec<_> =
         course.lessons().filter(|lesson| only.as_ref().is_none_or(|only| *only == lesson.number)).collect();

@@ -1,9 +1,11 @@
 //! A machine of real redis-server processes behind the port `Backend`: what lessons are typed at to compare them.
 //!
 //! Its home is a temporary folder. A lesson's ports are those of other programs perhaps, so each is a free one here; the
-//! terminals do not see that. Time is the real one, and `advance` waits. The power cannot be cut, nothing can be copied.
+//! terminals do not see that. Only nodes of a cluster, which tell each other's ports, get the lesson's own. Time is the real
+//! one, and `advance` waits. The power cannot be cut, nothing can be copied.
 
 use redlab::backend::Remote;
+use redlab::backend::lesson::topology;
 use redlab::base::{Bytes, Millis};
 use redlab::lesson;
 use redlab::port::{Backend, ConnectionId, Incoming, Signal, Spawned};
@@ -18,11 +20,16 @@ use std::time::{Duration, Instant};
 /// A command that is not answered for so long is taken for one that blocks.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How long nodes that begin with a whole nodes.conf take until they have found each other and take writes.
+const SETTLED: Millis = Millis(8000);
+
 pub struct Machine {
     home: tempfile::TempDir,
     remote: Remote,
     /// The real port behind each of the lesson's.
     ports: BTreeMap<u16, u16>,
+    /// The lesson's ports are the real ones.
+    own_ports: bool,
     processes: Vec<Process>,
     /// What came before somebody asked for it.
     inbox: BTreeMap<ConnectionId, Vec<Incoming>>,
@@ -39,25 +46,39 @@ pub fn program() -> String {
     std::env::var("REDLAB_REDIS_SERVER").unwrap_or_else(|_| String::from("redis-server"))
 }
 
+/// Whether a world's servers talk to each other.
+pub fn is_cluster(world: &lesson::World) -> bool {
+    world.instances.iter().any(|instance| instance.conf.contains("cluster-enabled"))
+}
+
 impl Machine {
     /// With the files of a lesson's world, and its servers running.
     pub fn new(world: &lesson::World) -> Machine {
         let home = tempfile::tempdir().expect("a temporary folder");
         let (ports, processes, inbox) = Default::default();
-        let mut machine = Machine { home, remote: Remote::new(), ports, processes, inbox };
-        for (path, text) in &world.files {
-            machine.write_file(path, text.as_bytes()).expect("a new folder has room");
+        let own_ports = is_cluster(world);
+        let mut machine = Machine { home, remote: Remote::new(), ports, own_ports, processes, inbox };
+        for (path, contents) in &topology(world).files {
+            let path = machine.path(path);
+            std::fs::create_dir_all(path.parent().expect("below the home")).expect("a new folder");
+            std::fs::write(path, contents).expect("a new folder has room");
         }
         for instance in &world.instances {
             machine.write_file(&instance.file, instance.conf.as_bytes()).expect("a new folder has room");
         }
-        for instance in world.instances.iter().filter(|instance| instance.started) {
+        for instance in &world.instances {
             let dir = instance.conf.lines().find_map(|line| line.strip_prefix("dir "));
             if let Some(dir) = dir {
                 std::fs::create_dir_all(machine.path(dir)).expect("a new folder");
             }
+            if !instance.started {
+                continue;
+            }
             let spawned = machine.spawn(std::slice::from_ref(&instance.file));
             assert!(spawned.pid.is_some(), "redis-server does not start with {}: {:?}", instance.file, spawned.log);
+        }
+        if world.cluster.is_some() {
+            machine.advance(SETTLED);
         }
         machine
     }
@@ -106,7 +127,10 @@ impl Backend for Machine {
     }
 
     fn advance(&mut self, span: Millis) {
-        assert!(span <= super::lessons::WAIT_MAX, "{span:?} is too long to wait for; the exercise should be skipped");
+        assert!(
+            span <= super::lessons::LONG_WAIT_MAX,
+            "{span:?} is too long to wait for; the exercise should be skipped"
+        );
         std::thread::sleep(Duration::from_millis(span.0));
     }
 
@@ -162,7 +186,11 @@ impl Backend for Machine {
         if self.processes.iter().any(|process| process.running && process.port == port) {
             return Spawned { pid: None, log: vec![String::from("Failed listening on port")] };
         }
+        let own = self.own_ports;
         let real = *self.ports.entry(port).or_insert_with(|| {
+            if own {
+                return port;
+            }
             let socket = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
             socket.expect("a free port").port()
         });
