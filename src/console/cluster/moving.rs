@@ -8,6 +8,9 @@ use crate::resp::Reply;
 /// Moving a slot with few keys takes about so long on one machine: half a dozen commands, one after the other.
 const A_SLOT: Millis = Millis(1);
 
+/// Whoever has given its last slot away has become a replica when it is told so itself.
+const GAVE_ITS_LAST: &str = "ERR Please use SETSLOT only with masters.";
+
 /// How a slot is moved.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
@@ -45,7 +48,12 @@ impl Run<'_> {
         // The new owner first: were the old one told first and the run ended here, nobody would own the slot.
         let others = nodes.iter().filter(|node| node.is_primary() && node.id != from.id && node.id != to.id);
         for node in [to, from].into_iter().chain(others) {
-            self.command(node, &["CLUSTER", "SETSLOT", &number, "NODE", &to.id])?;
+            let reply = self.try_command(node, &["CLUSTER", "SETSLOT", &number, "NODE", &to.id])?;
+            if let Reply::Error(text) = reply
+                && !(node.id == from.id && text.starts_with(GAVE_ITS_LAST))
+            {
+                return self.fail(format!("Node {} replied with error:\n{text}", node.at()));
+            }
         }
         self.net.backend.advance(A_SLOT);
         Ok(())
