@@ -111,7 +111,7 @@ impl Instance {
             self.stats.commands[entry.index].rejected += 1;
             return self.reject(id, Some(entry.command), refusal);
         }
-        if (self.pause.is_some() || self.failover_pause.is_some()) && self.is_held_back(id, entry.command, args) {
+        if self.holds_back() && self.is_held_back(id, entry.command, args) {
             let client = self.clients.get_mut(&id).expect("checked by request");
             client.postponed = true;
             client.waiting.push_front(args.to_vec());
@@ -277,12 +277,17 @@ impl Instance {
     }
 
     /// Whether CLIENT PAUSE lets this command wait.
+    /// Whether there may be a reason to let requests wait.
+    fn holds_back(&self) -> bool {
+        self.pause.is_some() || self.failover_pause.is_some() || self.persist.ending.is_some()
+    }
+
     fn is_held_back(&self, id: ClientId, command: &Command, args: &[Bytes]) -> bool {
         if self.clients[&id].is_primary() || self.clients[&id].is_replica() {
             return false;
         }
         let pause = self.pause.filter(|pause| pause.until > self.now);
-        let handover = self.failover_pause.is_some_and(|until| until > self.now);
+        let handover = self.failover_pause.is_some_and(|until| until > self.now) || self.persist.ending.is_some();
         if pause.is_none() && !handover {
             return false;
         }
@@ -589,7 +594,7 @@ impl Instance {
     }
 
     /// Lets everybody go on whom a pause held back.
-    fn resume_postponed(&mut self) {
+    pub(super) fn resume_postponed(&mut self) {
         let held: Vec<ClientId> =
             self.clients.values().filter(|client| client.postponed).map(|client| client.id).collect();
         for id in held {
@@ -681,6 +686,7 @@ impl Instance {
         self.tick_replication(env, out);
         self.after_step(env, out);
         self.tick_persistence(env, out);
+        self.tick_shutdown(env, out);
         if self.replication.has_waiters() {
             // What has just been synced may be what somebody waits for.
             self.after_step(env, out);

@@ -23,6 +23,7 @@ impl Instance {
             .chain(cluster)
             .chain(untracked.then_some(self.now))
             .chain(self.next_persistence())
+            .chain(self.next_shutdown())
             .chain(self.next_replication())
             .min()
     }

@@ -352,7 +352,8 @@ impl Instance {
 
     /// Whether this instance removes expired keys itself (a replica waits for its primary's DEL); not during a pause.
     pub fn expires_keys(&self) -> bool {
-        self.pause.is_none() && self.failover_pause.is_none() && !self.persist.loading && !self.is_replica()
+        let paused = self.pause.is_some() || self.failover_pause.is_some() || self.persist.ending.is_some();
+        !paused && !self.persist.loading && !self.is_replica()
     }
 
     /// What `Slot::access` of a new key is.

@@ -503,7 +503,9 @@ impl World {
         let told = told.or_else(|| asker.and_then(|id| self.tell_unanswered(&name, at, id)));
         self.note_changes(at, &name, &mut changes, told);
         if exits {
-            self.end(at, State::Stopped, if asker.is_some() { "SHUTDOWN" } else { "SIGTERM" });
+            let instance = self.processes[at].instance.as_ref();
+            let by_client = asker.is_some() || instance.is_some_and(|instance| instance.is_shut_down_by_client());
+            self.end(at, State::Stopped, if by_client { "SHUTDOWN" } else { "SIGTERM" });
         }
     }
 

@@ -95,3 +95,49 @@ fn a_primary_without_replicas_gets_one_from_a_primary_with_two() {
     let second = |lab: &Lab| [7004, 7006].iter().any(|port| lab.owner_followed(*port) == Some(7002));
     assert!(lab.until(30_000, second), "{}", lab.story());
 }
+
+#[test]
+fn a_primary_that_is_told_to_end_waits_until_its_replica_has_everything() {
+    let mut lab = Lab::formed(8, 3, 1, CONFIG, Millis(1));
+    lab.world.set_delay("7003", "7006", Millis(300)).expect("servers of the lab");
+    lab.advance(3_000);
+    assert_eq!(lab.ask(7003, "SET user:123 alice"), "OK");
+    assert_eq!(lab.ask(7003, "SHUTDOWN NOSAVE"), "(no answer)");
+    let other = lab.world.connect(7003, "").expect("it still runs");
+    let ask = |lab: &mut Lab, line: &str| {
+        lab.world.send(other, line.split(' ').map(redlab::base::Bytes::from).collect());
+        lab.world.receive(other).len()
+    };
+    assert_eq!(ask(&mut lab, "GET user:123"), 1);
+    assert_eq!(ask(&mut lab, "SET user:123 bob"), 0, "a write waits");
+    lab.advance(400);
+    assert!(lab.is_running(7003));
+    assert!(lab.until(2_000, |lab| !lab.is_running(7003)));
+    assert!(lab.until(20_000, |lab| lab.owner(7001, 12893) == Some(7006)), "{}", lab.story());
+    assert!(lab.until(5_000, Lab::is_up), "{}", lab.story());
+    assert_eq!(lab.ask(7006, "GET user:123"), "\"alice\"");
+}
+
+#[test]
+fn the_wait_for_replicas_can_be_called_off_and_has_an_end() {
+    let mut lab = Lab::formed(9, 3, 1, CONFIG, Millis(1));
+    assert_eq!(lab.ask(7003, "SHUTDOWN ABORT"), "(error) ERR No shutdown in progress.");
+    // Too short to be noticed by the cluster.
+    lab.world.set_delay("7003", "7006", Millis(1_000)).expect("servers of the lab");
+    lab.advance(5_000);
+    lab.ask(7003, "CONFIG SET shutdown-timeout 1");
+    lab.ask(7003, "SET user:123 alice");
+    let asker = lab.world.connect(7003, "").expect("it runs");
+    lab.world.send(asker, vec!["SHUTDOWN".into()]);
+    assert!(lab.world.receive(asker).is_empty());
+    assert_eq!(lab.ask(7003, "SHUTDOWN ABORT"), "OK");
+    let answer = format!("{:?}", lab.world.receive(asker));
+    assert!(answer.contains("ERR Errors trying to SHUTDOWN. Check logs."), "{answer}");
+    lab.advance(3_000);
+    assert_eq!(lab.ask(7003, "SET user:123 bob"), "OK");
+    lab.world.send(asker, vec!["SHUTDOWN".into()]);
+    lab.advance(900);
+    assert!(lab.is_running(7003));
+    lab.advance(300);
+    assert!(!lab.is_running(7003), "its time is up");
+}

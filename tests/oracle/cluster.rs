@@ -22,7 +22,7 @@ mod lab;
 
 const NODES: usize = 6;
 const CONFIG: &[(&str, &str)] =
-    &[("cluster-node-timeout", "2000"), ("repl-diskless-sync-delay", "0"), ("logfile", "redis.log")];
+    &[("cluster-node-timeout", "3000"), ("repl-diskless-sync-delay", "0"), ("logfile", "redis.log")];
 /// How long anything may take, on the clock of the nodes.
 const PATIENCE_MS: u64 = 20_000;
 /// The time from look to look.

@@ -1,5 +1,6 @@
 //! SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE, SHUTDOWN: what a person may ask of `persist`.
 
+use crate::base::Millis;
 use crate::engine::Env;
 use crate::engine::call::Call;
 use crate::engine::command::{
@@ -119,23 +120,25 @@ fn lastsave(call: &mut Call) -> Outcome {
 
 fn shutdown(call: &mut Call) -> Outcome {
     let mut how = Shutdown::default();
-    let (mut abort, mut now) = (false, false);
+    let mut abort = false;
     for index in 1..call.args.len() {
         match call.args[index].to_ascii_uppercase().as_slice() {
             b"NOSAVE" => how.nosave = true,
             b"SAVE" => how.save = true,
-            b"NOW" => now = true,
+            b"NOW" => how.now = true,
             b"FORCE" => how.force = true,
             b"ABORT" => abort = true,
             _ => return Err(refusal::SYNTAX),
         }
     }
-    if (abort && (how != Shutdown::default() || now)) || (how.save && how.nosave) {
+    if (abort && how != Shutdown::default()) || (how.save && how.nosave) {
         return Err(refusal::SYNTAX);
     }
     if abort {
-        // A shutdown that waits for replicas could be called off; here it never waits.
-        return Err(Refusal::new("ERR No shutdown in progress."));
+        return call.server.abort_shutdown(call.out).map(|()| Reply::OK);
+    }
+    if !how.now && !call.may_block {
+        return Err(Refusal::new("ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client"));
     }
     if !how.nosave
         && let Some(active) = &call.server.scripting.active
@@ -143,5 +146,9 @@ fn shutdown(call: &mut Call) -> Outcome {
         return Err(active.busy());
     }
     let mut env = Env { now: call.now, rng: call.rng, disk: call.disk };
-    call.server.shut_down(&mut env, how, call.out).map(|()| Reply::None)
+    call.server.shut_down(&mut env, how, call.out)?;
+    if call.server.persist.ending.is_some() {
+        return call.block(&[], "", Millis::ZERO, Reply::None);
+    }
+    Ok(Reply::None)
 }

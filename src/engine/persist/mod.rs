@@ -8,6 +8,7 @@ pub mod child;
 pub mod crc64;
 pub mod lzf;
 pub mod rdb;
+pub mod shutdown;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,8 @@ use crate::base::{Bytes, Millis};
 use aof::{Aof, State};
 pub use child::Child;
 use child::{Begun, save_file, write_temporary};
+use shutdown::Ending;
+pub use shutdown::Shutdown;
 
 #[derive(Clone, Debug)]
 pub struct Persistence {
@@ -32,6 +35,8 @@ pub struct Persistence {
     /// `Instance::dirty` when the child began.
     dirty_before: u64,
     pub bgsave_scheduled: bool,
+    /// The process is to end once its replicas have everything.
+    pub ending: Option<Ending>,
     pub saves: u64,
     /// Real ones.
     pub forks: u64,
@@ -58,6 +63,7 @@ impl Persistence {
             last_bgsave_try: Millis::ZERO,
             dirty_before: 0,
             bgsave_scheduled: false,
+            ending: None,
             saves: 0,
             forks: 0,
             last_fork_us: 0,
@@ -73,14 +79,6 @@ impl Persistence {
         self.children += 1;
         self.pid + self.children
     }
-}
-
-/// How SHUTDOWN is to be done.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Shutdown {
-    pub save: bool,
-    pub nosave: bool,
-    pub force: bool,
 }
 
 impl Instance {
@@ -292,66 +290,6 @@ impl Instance {
         let due =
             points.map(|(secs, _)| Millis::from_secs(self.persist.last_save.secs() + secs + 1).max(after_failure));
         due.chain(self.next_fsync()).min()
-    }
-
-    /// SHUTDOWN and SIGTERM. Ok: the process ends now. Err: it does not; the log says why.
-    pub fn shut_down(&mut self, env: &mut Env, how: Shutdown, out: &mut Outbox) -> Result<(), Refusal> {
-        let say = |out: &mut Outbox, text: &str| out.push(Output::Log(text.to_owned()));
-        say(out, "* User requested shutdown...");
-        let failed = |out: &mut Outbox| {
-            say(out, "# Errors trying to shut down the server. Check the logs for more information.");
-            Err(Refusal::new("ERR Errors trying to SHUTDOWN. Check logs."))
-        };
-        match &self.persist.child {
-            Some(Child::Save { .. }) => {
-                say(out, "# There is a child saving an .rdb. Killing it!");
-                self.kill_child(env);
-            }
-            Some(Child::Rewrite { .. }) => {
-                if self.persist.aof.state == State::FirstRewrite {
-                    say(
-                        out,
-                        if how.force {
-                            "# Writing initial AOF. Exit anyway."
-                        } else {
-                            "# Writing initial AOF, can't exit."
-                        },
-                    );
-                    if !how.force {
-                        return failed(out);
-                    }
-                }
-                say(out, "# There is a child rewriting the AOF. Killing it!");
-                self.kill_rewrite(env);
-            }
-            None => {}
-        }
-        if self.persist.aof.listens() {
-            say(out, "* Calling fsync() on the AOF file.");
-            self.sync_aof(env, out);
-        }
-        if (!self.config.save.is_empty() && !how.nosave) || how.save {
-            say(out, "* Saving the final RDB snapshot before exiting.");
-            if self.save(env, out).is_err() {
-                if !how.force {
-                    say(out, "# Error trying to save the DB, can't exit.");
-                    return failed(out);
-                }
-                say(out, "# Error trying to save the DB. Exit anyway.");
-            }
-        }
-        say(out, "# Redis is now ready to exit, bye bye...");
-        out.push(Output::Exit);
-        Ok(())
-    }
-
-    /// What SIGTERM does: SHUTDOWN with the flags of `shutdown-on-sigterm`.
-    pub fn terminate(&mut self, env: &mut Env, out: &mut Outbox) -> Result<(), Refusal> {
-        out.push(Output::Log(String::from("* Received SIGTERM scheduling shutdown...")));
-        let flags = self.config.text("shutdown-on-sigterm");
-        let has = |word: &str| flags.lossy().split(' ').any(|it| it == word);
-        let how = Shutdown { save: has("save"), nosave: has("nosave"), force: has("force") };
-        self.shut_down(env, how, out)
     }
 
     /// Why writes are refused at present: the last save or the last write to the AOF failed.

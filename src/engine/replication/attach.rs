@@ -242,7 +242,7 @@ impl Instance {
     }
 
     /// As the log calls a replica.
-    pub(super) fn name_of_replica(&self, id: ClientId) -> String {
+    pub(in crate::engine) fn name_of_replica(&self, id: ClientId) -> String {
         let Some(client) = self.clients.get(&id) else { return format!("client id #{}", id.0) };
         let (host, port) = place_of(client);
         if port == 0 { format!("{host}:<unknown-replica-port>") } else { address(host, port) }

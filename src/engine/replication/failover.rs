@@ -102,7 +102,7 @@ impl Instance {
 
     /// Whether the stream must not grow: a replica is to reach its end.
     pub(super) fn holds_stream_still(&self) -> bool {
-        self.replication.failover.is_some() || self.failover_pause.is_some()
+        self.replication.failover.is_some() || self.failover_pause.is_some() || self.persist.ending.is_some()
     }
 
     fn state_of_replica(&self, host: &str, port: u16) -> Option<State> {

@@ -72,6 +72,12 @@ impl Instance {
         }
     }
 
+    /// Asks all replicas how far they are.
+    pub(in crate::engine) fn request_acks(&mut self, out: &mut Outbox) {
+        self.replication.asks_for_acks = true;
+        self.ask_for_acks(out);
+    }
+
     /// Asks all replicas how far they are, if somebody waits for that.
     pub(super) fn ask_for_acks(&mut self, out: &mut Outbox) {
         if std::mem::take(&mut self.replication.asks_for_acks) && !self.is_replica() {
