@@ -63,11 +63,7 @@ pub const WORDS: &[Entry] = &[
         summary: "Let customers come; shop.conf names the servers.",
     },
     Entry { name: "shop-status", syntax: "", summary: "Who should be logged in, and who is." },
-    Entry {
-        name: "shop-open",
-        syntax: "PORT COMMAND",
-        summary: "Let customers buy, through the cluster, while COMMAND runs.",
-    },
+    Entry { name: "shop-open", syntax: "PORT COMMAND", summary: "Customers buy, on a cluster, while COMMAND runs." },
     Entry { name: "clear", syntax: "", summary: "Wipe this terminal's screen." },
     Entry { name: "help", syntax: "", summary: "This list." },
 ];
