@@ -5,7 +5,7 @@
 //! is the sum; what is saved is loaded; what is dumped is restored; and the append only file makes the same data again.
 
 use crate::commands;
-use crate::harness::{Watch, inputs, keep, time_is_up};
+use crate::harness::{Watch, episodes, keep};
 use crate::machine::{Machine, bytes_of};
 use redlab::base::{Bytes, Millis, Rng, quote};
 use redlab::engine::disk::MemoryDisk;
@@ -13,7 +13,6 @@ use redlab::engine::persist::rdb::{self, LoadOptions, SaveOptions};
 use redlab::engine::{ClientId, Input, Output};
 use redlab::resp::decode::{Limits, Requests};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::Instant;
 
 /// Episodes of a plain `cargo test`.
 const FEW: u64 = 12;
@@ -311,16 +310,7 @@ fn episode(seed: u64) -> usize {
 
 #[test]
 fn commands_in_any_order() {
-    let mut steps = 0;
-    let (began, mut done) = (Instant::now(), 0);
-    for seed in inputs(FEW) {
-        steps += episode(seed);
-        done += 1;
-        if time_is_up(began) {
-            break;
-        }
-    }
-    println!("fuzz dispatch: {done} episodes, {steps} inputs");
+    episodes("dispatch", FEW, episode);
 }
 
 /// Seeds of episodes in which something went wrong once. Each line says what.

@@ -34,7 +34,7 @@ const TOO_LARGE: usize = 256 << 20;
 const POOL: usize = 4_000;
 
 /// The numbers of the inputs to be made: `REDLAB_FUZZ=COUNT` or `REDLAB_FUZZ=FIRST..LAST`.
-pub fn inputs(few: u64) -> std::ops::Range<u64> {
+fn inputs(few: u64) -> std::ops::Range<u64> {
     let Ok(text) = std::env::var("REDLAB_FUZZ") else { return 0..few };
     let number = |text: &str| text.replace('_', "").parse().expect("REDLAB_FUZZ: COUNT or FIRST..LAST");
     match text.split_once("..") {
@@ -44,7 +44,7 @@ pub fn inputs(few: u64) -> std::ops::Range<u64> {
 }
 
 /// `REDLAB_FUZZ_SECONDS`: stop then, whatever is left.
-pub fn time_is_up(since: Instant) -> bool {
+fn time_is_up(since: Instant) -> bool {
     let limit = std::env::var("REDLAB_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
     limit.is_some_and(|limit| since.elapsed() > Duration::from_secs(limit))
 }
@@ -204,3 +204,17 @@ unsafe impl GlobalAlloc for Noting {
 
 #[global_allocator]
 static ALLOCATOR: Noting = Noting;
+
+/// Runs one episode for each seed, `few` of them unless told otherwise, as long as there is time; `run` says how many inputs
+/// an episode took.
+pub fn episodes(name: &str, few: u64, run: fn(u64) -> usize) {
+    let (began, mut done, mut steps) = (Instant::now(), 0, 0);
+    for seed in inputs(few) {
+        steps += run(seed);
+        done += 1;
+        if time_is_up(began) {
+            break;
+        }
+    }
+    println!("fuzz {name}: {done} episodes, {steps} inputs");
+}

@@ -4,13 +4,12 @@
 //! nothing; and the journal makes the same world again.
 
 use crate::commands;
-use crate::harness::{Watch, inputs, time_is_up};
+use crate::harness::{Watch, episodes};
 use redlab::base::{Bytes, Millis, Rng, quote};
 use redlab::lab::{Server, Timeline, Topology};
 use redlab::port::{ConnectionId, NetworkChange, Signal};
 use redlab::snapshot::State;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::Instant;
 
 const FEW: u64 = 6;
 const INPUTS: usize = 120;
@@ -187,15 +186,7 @@ fn episode(seed: u64) -> usize {
 
 #[test]
 fn worlds_in_any_weather() {
-    let (began, mut done, mut steps) = (Instant::now(), 0, 0);
-    for seed in inputs(FEW) {
-        steps += episode(seed);
-        done += 1;
-        if time_is_up(began) {
-            break;
-        }
-    }
-    println!("fuzz worlds: {done} episodes, {steps} inputs");
+    episodes("worlds", FEW, episode);
 }
 
 /// Seeds of episodes in which something went wrong once. Each line says what.
