@@ -39,6 +39,7 @@ pub mod syntax;
 pub mod testing;
 pub mod tracking;
 pub mod value;
+mod watch;
 
 use crate::base::{Bytes, Millis, RecentMap, Rng};
 use crate::resp::Reply;
