@@ -141,3 +141,36 @@ fn the_wait_for_replicas_can_be_called_off_and_has_an_end() {
     lab.advance(300);
     assert!(!lab.is_running(7003), "its time is up");
 }
+
+/// What Redis does, though it makes two nodes the owners of slots in one epoch: redis-server 7.2.6, elected in epoch 7 and then
+/// sent a request for its vote in epoch 7, grants it. Storm 1527 met it first.
+#[test]
+fn who_has_won_an_epoch_may_still_vote_in_it() {
+    let mut lab = Lab::formed(6, 3, 1, "cluster-node-timeout 1000", Millis(1));
+    lab.kill(7003);
+    let plans = |lab: &Lab| lab.has_logged("7006", "Start of election delayed");
+    assert!(lab.until(10_000, plans), "{}", lab.story());
+    // It comes back too late to be spared, but early enough to vote.
+    lab.start(7003);
+    lab.world.partition("7002", "7006").unwrap();
+    lab.world.set_delay("7005", "7006", Millis(400)).unwrap();
+    let asks = |lab: &Lab| lab.has_logged("7006", "Starting a failover election for epoch 7.");
+    assert!(lab.until(2_000, asks), "{}", lab.story());
+    assert_eq!(lab.ask(7005, "CLUSTER FAILOVER"), "OK");
+    let both = |lab: &Lab| [7005, 7006].iter().all(|port| lab.node(*port).unwrap().me().epoch == 7);
+    assert!(lab.until(2_000, both), "{}", lab.story());
+    for port in [7005, 7006] {
+        assert!(lab.node(port).unwrap().me().is_primary(), "{}", lab.story());
+    }
+    // 7005 is one of the two that have voted for 7006.
+    assert!(lab.has_logged("7005", &format!("Failover auth granted to {} () for epoch 7", lab.id(7006))));
+    assert!(!lab.has_logged("7002", &format!("Failover auth granted to {}", lab.id(7006))));
+    // Their slots are others, so nobody is wronged; and when they hear of each other, one takes a new epoch.
+    lab.world.heal_all();
+    let epochs = |lab: &Lab| [7005, 7006].map(|port| lab.node(port).unwrap().me().epoch);
+    assert!(lab.until(5_000, |lab| epochs(lab)[0] != epochs(lab)[1]), "{}", lab.story());
+    let agreed = |lab: &Lab| {
+        lab.ports.iter().all(|port| lab.owner(*port, 8000) == Some(7005) && lab.owner(*port, 12893) == Some(7006))
+    };
+    assert!(lab.until(20_000, |lab| lab.is_up() && agreed(lab)), "{}", lab.story());
+}

@@ -5,9 +5,13 @@ use redlab::engine::cluster::Cluster;
 use redlab::lab::{Server, Topology, World};
 use redlab::port::{ConnectionId, Incoming, Signal};
 use redlab::resp::{Reply, render};
+use redlab::snapshot::{Event, What};
 use std::collections::BTreeMap;
 
 pub const FIRST_PORT: u16 = 7001;
+
+/// As many lines of the log tell a story.
+const LINES: usize = 150;
 
 /// A world of cluster nodes.
 #[derive(Clone)]
@@ -158,9 +162,20 @@ impl Lab {
         answer
     }
 
-    /// CLUSTER NODES of every node that runs: for a test that fails.
+    /// Whether a server has ever logged this.
+    pub fn has_logged(&self, name: &str, text: &str) -> bool {
+        let says = |what: &What| matches!(what, What::Log { line } if line.contains(text));
+        self.world.events_since(0).any(|event| event.instance == name && says(&event.what))
+    }
+
+    /// What the servers last logged, and CLUSTER NODES of every node that runs: for a test that fails.
     pub fn story(&self) -> String {
-        let mut text = String::new();
+        let logged = |event: &Event| match &event.what {
+            What::Log { line } => Some(format!("\n{:>8} {} {line}", event.at.0 % 100_000_000, event.instance)),
+            _ => None,
+        };
+        let lines: Vec<String> = self.world.events_since(0).filter_map(logged).collect();
+        let mut text = lines[lines.len().saturating_sub(LINES)..].concat();
         for port in &self.ports {
             if let Some(cluster) = self.node(*port) {
                 let all = cluster.describe_all(redlab::engine::cluster::conf::Reader::Client, Default::default());

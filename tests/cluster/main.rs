@@ -6,6 +6,8 @@ mod forming;
 
 mod failover;
 
+mod ledger;
+
 mod storms;
 
 mod manager;

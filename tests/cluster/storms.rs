@@ -1,13 +1,14 @@
 //! Storms: clusters under random kills, cuts, delays and losses, with clients that write; by seed.
 //!
-//! At any time: in one epoch at most one node has won slots, and of those who claim a slot as their own one has the highest
-//! epoch; a replica that is as far in the history as its primary has what its primary has. Once the weather is fine again, all agree within a bound, every replica has what its primary has, and nothing is
-//! lost that all nodes of a shard had. `REDLAB_SEEDS=FIRST..LAST` runs others; a failure names its seed.
+//! At any time: votes and epochs are as `ledger` says, and of those who claim a slot as their own one has the highest
+//! epoch; a replica that is as far in the history as its primary has what its primary has. Once the weather is fine again, all
+//! agree within a bound, each primary has an epoch of its own, every replica has what its primary has, and nothing is lost that
+//! all nodes of a shard had. `REDLAB_SEEDS=FIRST..LAST` runs others; a failure names its seed.
 
 use crate::lab::Lab;
+use crate::ledger::{Ledger, epochs_differ};
 use redlab::base::{Millis, Rng};
 use redlab::engine::cluster::slots::slot_of;
-use std::collections::BTreeMap;
 
 const TIMEOUT: u64 = 1_000;
 const STEPS: usize = 60;
@@ -16,8 +17,7 @@ const KEYS: usize = 12;
 struct Storm {
     lab: Lab,
     rng: Rng,
-    /// Who had slots in an epoch.
-    winners: BTreeMap<u64, String>,
+    ledger: Ledger,
     /// The last value written to each key, the last one acknowledged, and the last one that a whole shard had.
     written: [u64; KEYS],
     acknowledged: [u64; KEYS],
@@ -37,7 +37,7 @@ impl Storm {
         Storm {
             lab,
             rng: Rng::new(seed ^ 0x5704),
-            winners: BTreeMap::new(),
+            ledger: Ledger::default(),
             written: [0; KEYS],
             acknowledged: [0; KEYS],
             safe: [0; KEYS],
@@ -103,15 +103,8 @@ impl Storm {
 
     /// What must hold at any time.
     fn check(&mut self, seed: u64) {
-        for port in self.lab.ports.clone() {
-            let Some(cluster) = self.lab.node(port) else { continue };
-            let me = cluster.me();
-            if !me.is_primary() || me.slots.is_empty() || me.epoch == 0 {
-                continue;
-            }
-            let id = me.id.to_string();
-            let winner = self.winners.entry(me.epoch).or_insert_with(|| id.clone());
-            assert_eq!(*winner, id, "seed {seed}: two nodes have slots in epoch {}{}", me.epoch, self.lab.story());
+        if let Err(broken) = self.ledger.keep(&self.lab) {
+            panic!("seed {seed}: {broken}{}", self.lab.story());
         }
         for slot in [0, 5461, 12893] {
             let claims = self.lab.ports.iter().filter(|port| self.lab.owner(**port, slot) == Some(**port));
@@ -189,6 +182,7 @@ impl Storm {
             self.lab.story()
         );
         assert!(self.lab.until(30_000, Lab::is_up), "seed {seed}: a replica has no primary{}", self.lab.story());
+        assert!(epochs_differ(&self.lab), "seed {seed}: two primaries have one epoch{}", self.lab.story());
         self.lab.advance(2_000);
         self.check(seed);
         for index in 0..KEYS {
@@ -211,13 +205,14 @@ impl Storm {
     }
 }
 
-fn storm(seed: u64) {
+fn storm(seed: u64) -> Storm {
     let mut storm = Storm::new(seed);
     for _ in 0..STEPS {
         storm.one_thing_happens();
         storm.check(seed);
     }
     storm.calm(seed);
+    storm
 }
 
 /// `REDLAB_SEEDS=1..1000`, or a few.
@@ -230,8 +225,19 @@ fn seeds() -> std::ops::Range<u64> {
 #[test]
 fn clusters_weather_storms() {
     for seed in seeds() {
-        storm(seed);
+        let shared = storm(seed).ledger.shared_epochs();
+        if !shared.is_empty() {
+            println!("seed {seed}: epochs that two had: {shared:?}");
+        }
     }
+}
+
+/// Storm 1527 failed: 7005 and 7006 both had slots in epoch 11. Each was elected in it: 7006 with the votes of 7001 and of 7005,
+/// whom its request reached late, when 7005 had just been elected in the same epoch. A real server votes then too, so it was
+/// the check that asked for too much; see `ledger`, and `failover::who_has_won_an_epoch_may_still_vote_in_it`.
+#[test]
+fn storm_1527_has_an_epoch_that_two_have_won() {
+    assert_eq!(storm(1527).ledger.shared_epochs(), [11]);
 }
 
 #[test]
