@@ -16,6 +16,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Something that takes a command at a named connection.
 pub trait Server {
     fn request(&mut self, connection: &str, args: &[Bytes]) -> Reply;
+
+    /// Lets some time pass.
+    fn rest(&mut self) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// An instance on the wall clock, so that both servers see the same time.
@@ -63,6 +68,13 @@ impl Engine {
     fn step(&mut self, input: Input) {
         let mut env = Env { now: now(), rng: &mut self.rng, disk: &mut self.disk };
         self.instance.step(&mut env, input, &mut self.out);
+        // Nobody can be reached from here.
+        for at in 0..self.out.len() {
+            if let Output::Dial(link, _) = &self.out[at] {
+                let refused = Input::LinkDown(*link);
+                self.instance.step(&mut env, refused, &mut self.out);
+            }
+        }
     }
 }
 
@@ -72,6 +84,11 @@ fn now() -> Millis {
 }
 
 impl Server for Engine {
+    fn rest(&mut self) {
+        std::thread::sleep(Duration::from_millis(100));
+        self.step(Input::Tick);
+    }
+
     fn request(&mut self, connection: &str, args: &[Bytes]) -> Reply {
         let next = ClientId(self.connections.len() as u64 + 1);
         let known = self.connections.get(connection).copied();
@@ -137,7 +154,7 @@ impl Redis {
     }
 
     fn launch(program: &str, dir: tempfile::TempDir, words: &[String]) -> Option<Redis> {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
+        let port = free_port();
         let process = Command::new(program)
             .args(words)
             .args(["--port", &port.to_string()])
@@ -183,6 +200,10 @@ impl Redis {
         self.process.wait().expect("it was ours");
         self.dir.take().expect("it runs in its folder")
     }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
 }
 
 /// Waits until somebody listens there.
