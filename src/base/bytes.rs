@@ -48,6 +48,11 @@ impl Bytes {
         String::from_utf8_lossy(&self.0)
     }
 
+    /// The text as a server's messages repeat it: as C prints it, and every byte of that on the wire (see `carry`).
+    pub fn printed(&self) -> std::borrow::Cow<'_, str> {
+        super::carry::printed(&self.0)
+    }
+
     pub fn into_vec(self) -> Vec<u8> {
         self.0.into_vec()
     }

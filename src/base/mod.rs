@@ -1,6 +1,7 @@
 //! Words that every ring speaks: bytes, time, seeded randomness, and Redis' small text rules.
 
 pub mod bytes;
+pub mod carry;
 pub mod float;
 pub mod glob;
 mod long_double;

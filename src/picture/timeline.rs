@@ -365,7 +365,9 @@ pub fn short(reply: &Reply) -> String {
         Reply::Map(pairs) => format!("{} pairs", pairs.len()),
         Reply::Double(n) => n.to_string(),
         Reply::Bool(b) => b.to_string(),
-        Reply::Verbatim(_, text) | Reply::BigNumber(text) => quote::repr(&text[..text.len().min(TEXT_MAX)]),
+        Reply::Verbatim(_, text) | Reply::BigNumber(text) | Reply::LongDouble(text) => {
+            quote::repr(&text[..text.len().min(TEXT_MAX)])
+        }
         Reply::Attributed(both) => short(&both.1),
         Reply::None => "no answer yet".to_owned(),
     };

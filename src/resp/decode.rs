@@ -5,7 +5,8 @@
 //! trusts a length: memory is taken only for bytes that have arrived.
 
 use super::Reply;
-use crate::base::{Bytes, float, quote};
+use crate::base::{Bytes, carry, float, quote};
+use std::borrow::Cow;
 
 /// Lines (inline commands, counts) may be this long.
 const LINE_MAX: usize = 64 * 1024;
@@ -399,8 +400,8 @@ impl Replies {
                 }
                 _ => Err("Protocol error, bad multi-bulk length".to_owned()),
             },
-            b'+' => whole(Reply::Status(lossy(line).into())),
-            b'-' => whole(Reply::Error(lossy(line).into())),
+            b'+' => whole(Reply::Status(carried(line))),
+            b'-' => whole(Reply::Error(carried(line))),
             b':' => match int(line) {
                 Some(n) => whole(Reply::Int(n)),
                 None => Err("Bad integer value".to_owned()),
@@ -409,7 +410,8 @@ impl Replies {
             b'_' => Err("Bad nil value".to_owned()),
             b',' if line.to_ascii_lowercase().ends_with(b"nan") => whole(Reply::Double(f64::NAN)),
             b',' => match float::parse(line) {
-                Some(value) => whole(Reply::Double(value)),
+                Some(value) if float::text(value).as_bytes() == line => whole(Reply::Double(value)),
+                Some(_) => whole(Reply::LongDouble(Bytes::copy(line))),
                 None => Err("Bad double value".to_owned()),
             },
             b'#' => match line {
@@ -440,7 +442,7 @@ impl Replies {
         self.buffer.at = ahead.at;
         Ok(Some(Element::Whole(match (kind, &*text) {
             (b'$', _) => Reply::Bulk(text),
-            (b'!', _) => Reply::Error(lossy(&text).into()),
+            (b'!', _) => Reply::Error(carried(&text)),
             (_, [b'm', b'k', b'd', b':', rest @ ..]) => Reply::Verbatim("mkd", Bytes::copy(rest)),
             (_, [_, _, _, b':', rest @ ..]) => Reply::Verbatim("txt", Bytes::copy(rest)),
             _ => return Err("Verbatim string 4 bytes of content type are missing or incorrectly encoded.".to_owned()),
@@ -448,8 +450,8 @@ impl Replies {
     }
 }
 
-fn lossy(line: &[u8]) -> String {
-    String::from_utf8_lossy(line).into_owned()
+fn carried(line: &[u8]) -> Cow<'static, str> {
+    Cow::Owned(carry::text(line).into_owned())
 }
 
 enum Element {

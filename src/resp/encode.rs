@@ -1,7 +1,7 @@
 //! Replies and requests as bytes, written straight into the output buffer.
 
 use super::{Protocol, Reply};
-use crate::base::float;
+use crate::base::{carry, float};
 
 /// Appends `reply` to `out`. What RESP2 lacks is rendered down as Redis does it: maps flat, doubles and verbatim strings
 /// as bulk strings, booleans as 1 and 0.
@@ -9,8 +9,8 @@ pub fn reply(out: &mut Vec<u8>, reply: &Reply, protocol: Protocol) {
     let resp3 = protocol == Protocol::Resp3;
     match reply {
         Reply::Status(text) if text == "OK" => out.extend_from_slice(b"+OK\r\n"),
-        Reply::Status(text) => line(out, b'+', text.as_bytes()),
-        Reply::Error(text) => line(out, b'-', text.as_bytes()),
+        Reply::Status(text) => line(out, b'+', &carry::bytes(text)),
+        Reply::Error(text) => line(out, b'-', &carry::bytes(text)),
         Reply::Int(n) => header(out, b':', *n),
         Reply::Bulk(bytes) => bulk(out, bytes),
         Reply::Nil if resp3 => out.extend_from_slice(b"_\r\n"),
@@ -42,8 +42,9 @@ pub fn reply(out: &mut Vec<u8>, reply: &Reply, protocol: Protocol) {
             out.extend_from_slice(b"\r\n");
         }
         Reply::Verbatim(_, text) => bulk(out, text),
+        Reply::LongDouble(digits) if resp3 => line(out, b',', digits),
         Reply::BigNumber(digits) if resp3 => line(out, b'(', digits),
-        Reply::BigNumber(digits) => bulk(out, digits),
+        Reply::BigNumber(digits) | Reply::LongDouble(digits) => bulk(out, digits),
         Reply::Many(replies) => replies.iter().for_each(|each| self::reply(out, each, protocol)),
         Reply::None => {}
     }
@@ -167,6 +168,14 @@ mod tests {
     }
 
     #[test]
+    fn a_line_carries_bytes_that_are_no_text() {
+        let mut out = Vec::new();
+        let text = format!("ERR unknown command '{}'", Bytes::from(b"\xff\xc3a\x00b").printed());
+        reply(&mut out, &Reply::Error(text.into()), Protocol::Resp2);
+        assert_eq!(out, b"-ERR unknown command '\xff\xc3a'\r\n");
+    }
+
+    #[test]
     fn each_kind_has_its_form_in_both_protocols() {
         let pair = || vec![Reply::bulk("a"), Reply::Int(-1)];
         for (reply, resp2, resp3) in [
@@ -185,6 +194,7 @@ mod tests {
             (Reply::Bool(true), ":1.", "#t."),
             (Reply::Verbatim("txt", Bytes::from("hi")), "$2.hi.", "=6.txt:hi."),
             (Reply::BigNumber(Bytes::from("123")), "$3.123.", "(123."),
+            (Reply::LongDouble(Bytes::from("0.50")), "$4.0.50.", ",0.50."),
             (
                 Reply::Attributed(Box::new((vec![(Reply::bulk("k"), Reply::Int(1))], Reply::bulk("v")))),
                 "$1.v.",

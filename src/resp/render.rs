@@ -3,7 +3,8 @@
 //! Where redis-cli 7.0 ends itself with `Unknown reply type` (big numbers) we print the number, as later versions do.
 
 use super::Reply;
-use crate::base::{float, quote};
+use crate::base::{carry, float, quote};
+use std::borrow::Cow;
 
 /// The forms of output.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -101,12 +102,13 @@ impl Tty<'_> {
 
     fn scalar(&mut self, reply: &Reply) {
         let (part, text) = match reply {
-            Reply::Status(text) => (Part::Status, text.to_string()),
-            Reply::Error(text) => (Part::Error, format!("(error) {text}")),
+            Reply::Status(text) => (Part::Status, shown(text)),
+            Reply::Error(text) => (Part::Error, format!("(error) {}", shown(text))),
             Reply::Int(n) => (Part::Int, format!("(integer) {n}")),
             Reply::Double(value) => (Part::Double, format!("(double) {}", float::text(*value))),
             Reply::Bulk(bytes) => (Part::Str, quote::repr(bytes)),
             Reply::Verbatim(_, bytes) => (Part::Verbatim, bytes.lossy().into_owned()),
+            Reply::LongDouble(digits) => (Part::Double, format!("(double) {}", digits.lossy())),
             Reply::BigNumber(digits) => (Part::Int, format!("(big number) {}", digits.lossy())),
             Reply::Nil | Reply::NilArray => (Part::Nil, "(nil)".to_owned()),
             Reply::Bool(yes) => (Part::Bool, format!("({yes})")),
@@ -200,11 +202,13 @@ fn raw_to(out: &mut Vec<u8>, reply: &Reply, delimiter: &[u8]) {
         Reply::Attributed(both) => raw_to(out, &both.1, delimiter),
         Reply::Nil | Reply::NilArray | Reply::None => {}
         Reply::Error(text) => {
-            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(&carry::bytes(text));
             out.push(b'\n');
         }
-        Reply::Status(text) => out.extend_from_slice(text.as_bytes()),
-        Reply::Bulk(bytes) | Reply::Verbatim(_, bytes) | Reply::BigNumber(bytes) => out.extend_from_slice(bytes),
+        Reply::Status(text) => out.extend_from_slice(&carry::bytes(text)),
+        Reply::Bulk(bytes) | Reply::Verbatim(_, bytes) | Reply::BigNumber(bytes) | Reply::LongDouble(bytes) => {
+            out.extend_from_slice(bytes);
+        }
         Reply::Bool(yes) => out.extend_from_slice(if *yes { b"(true)" } else { b"(false)" }),
         Reply::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
         Reply::Double(value) => out.extend_from_slice(float::text(*value).as_bytes()),
@@ -225,6 +229,14 @@ fn raw_to(out: &mut Vec<u8>, reply: &Reply, delimiter: &[u8]) {
     }
 }
 
+/// A line that may carry bytes that are no text, for people.
+fn shown(text: &str) -> String {
+    match carry::bytes(text) {
+        Cow::Borrowed(_) => text.to_owned(),
+        Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+    }
+}
+
 fn csv_to(out: &mut String, reply: &Reply) {
     let list = |out: &mut String, items: &mut dyn Iterator<Item = &Reply>| {
         for (i, item) in items.enumerate() {
@@ -238,11 +250,11 @@ fn csv_to(out: &mut String, reply: &Reply) {
         Reply::Attributed(both) => csv_to(out, &both.1),
         Reply::Error(text) => {
             out.push_str("ERROR,");
-            quote::repr_to(out, text.as_bytes());
+            quote::repr_to(out, &carry::bytes(text));
         }
-        Reply::Status(text) => quote::repr_to(out, text.as_bytes()),
+        Reply::Status(text) => quote::repr_to(out, &carry::bytes(text)),
         Reply::Bulk(bytes) | Reply::Verbatim(_, bytes) => quote::repr_to(out, bytes),
-        Reply::BigNumber(digits) => out.push_str(&digits.lossy()),
+        Reply::BigNumber(digits) | Reply::LongDouble(digits) => out.push_str(&digits.lossy()),
         Reply::Int(n) => out.push_str(&n.to_string()),
         Reply::Double(value) => out.push_str(&float::text(*value)),
         Reply::Nil | Reply::NilArray => out.push_str("NULL"),
@@ -260,11 +272,11 @@ fn json_to(out: &mut Vec<u8>, reply: &Reply, quoted: bool) {
         Reply::Attributed(both) => json_to(out, &both.1, quoted),
         Reply::Error(text) => {
             out.extend_from_slice(b"error:");
-            json_string(out, text.as_bytes(), quoted);
+            json_string(out, &carry::bytes(text), quoted);
         }
-        Reply::Status(text) => json_string(out, text.as_bytes(), quoted),
+        Reply::Status(text) => json_string(out, &carry::bytes(text), quoted),
         Reply::Bulk(bytes) | Reply::Verbatim(_, bytes) => json_string(out, bytes, quoted),
-        Reply::BigNumber(digits) => out.extend_from_slice(digits),
+        Reply::BigNumber(digits) | Reply::LongDouble(digits) => out.extend_from_slice(digits),
         Reply::Int(n) => out.extend_from_slice(n.to_string().as_bytes()),
         Reply::Double(value) => out.extend_from_slice(float::text(*value).as_bytes()),
         Reply::Nil | Reply::NilArray | Reply::None => out.extend_from_slice(b"null"),

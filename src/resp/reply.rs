@@ -33,6 +33,8 @@ pub enum Reply {
     Push(Vec<Reply>),
     /// `,`; in RESP2 a bulk string with the same text.
     Double(f64),
+    /// As `Double`, in digits of the server's choice: coordinates have seventeen behind the point.
+    LongDouble(Bytes),
     /// `#t`; in RESP2 the integers 1 and 0.
     Bool(bool),
     /// `=txt:...`; in RESP2 a bulk string.
@@ -90,7 +92,7 @@ impl Reply {
             Reply::Map(pairs) => Reply::Array(all(pairs.into_iter().flat_map(|(key, value)| [key, value]).collect())),
             Reply::Double(value) => Reply::Bulk(Bytes::from(crate::base::float::text(value))),
             Reply::Bool(yes) => Reply::Int(i64::from(yes)),
-            Reply::Verbatim(_, bytes) | Reply::BigNumber(bytes) => Reply::Bulk(bytes),
+            Reply::Verbatim(_, bytes) | Reply::BigNumber(bytes) | Reply::LongDouble(bytes) => Reply::Bulk(bytes),
             Reply::Attributed(both) => both.1.seen_by(protocol),
             same => same,
         }

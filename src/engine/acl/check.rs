@@ -14,17 +14,17 @@ use std::sync::Arc;
 impl Denied {
     /// What Redis says of it, without the code word `NOPERM`. `verbose` names the key or channel (ACL DRYRUN).
     pub fn message(self, user: &User, entry: &Entry, args: &[Bytes], verbose: bool) -> String {
-        let name = user.name.lossy();
+        let name = user.name.printed();
         match self {
             Denied::Command => {
                 format!("User {name} has no permissions to run the '{}' command", entry.command.full_name())
             }
             Denied::Key(place) if verbose => {
-                format!("User {name} has no permissions to access the '{}' key", args[place].lossy())
+                format!("User {name} has no permissions to access the '{}' key", args[place].printed())
             }
             Denied::Key(_) => String::from("No permissions to access a key"),
             Denied::Channel(place) if verbose => {
-                format!("User {name} has no permissions to access the '{}' channel", args[place].lossy())
+                format!("User {name} has no permissions to access the '{}' channel", args[place].printed())
             }
             Denied::Channel(_) => String::from("No permissions to access a channel"),
         }

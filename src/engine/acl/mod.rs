@@ -74,10 +74,10 @@ impl Acl {
     pub fn changed(&self, name: &[u8], rules: &[Bytes], all_channels: bool) -> Result<User, String> {
         let mut user = self.user(name).map_or_else(|| User::new(name, all_channels), |user| User::clone(user));
         let rules = merge_selectors(rules)
-            .map_err(|at| format!("Unmatched parenthesis in acl selector starting at '{}'.", rules[at].lossy()))?;
+            .map_err(|at| format!("Unmatched parenthesis in acl selector starting at '{}'.", rules[at].printed()))?;
         for rule in &rules {
             user.apply(rule, all_channels)
-                .map_err(|error| format!("Error in ACL SETUSER modifier '{}': {}", rule.lossy(), error.text()))?;
+                .map_err(|error| format!("Error in ACL SETUSER modifier '{}': {}", rule.printed(), error.text()))?;
         }
         Ok(user)
     }

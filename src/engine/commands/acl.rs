@@ -155,7 +155,7 @@ fn map<const N: usize>(pairs: [(&'static str, Reply); N]) -> Reply {
 }
 
 fn getuser(call: &mut Call) -> Outcome {
-    let Some(user) = call.server.acl.user(&call.args[2]) else { return Ok(Reply::NilArray) };
+    let Some(user) = call.server.acl.user(&call.args[2]) else { return Ok(Reply::Nil) };
     let shown: Vec<Shown> = user.selectors().iter().map(|selector| selector.shown()).collect();
     let mut shown = shown.into_iter();
     let own = shown.next().expect("a user has a selector");
@@ -182,7 +182,7 @@ fn cat(call: &mut Call) -> Outcome {
         3 => {
             let wanted = &call.args[2];
             let Some(category) = CATEGORIES.iter().find(|name| wanted.eq_ignore_ascii_case(name.as_bytes())) else {
-                return Err(Refusal::from(format!("ERR Unknown category '{}'", wanted.lossy())));
+                return Err(Refusal::from(format!("ERR Unknown category '{}'", wanted.printed())));
             };
             let all = (0..commands::count()).map(|index| commands::nth(index).command);
             let fitting = all.filter(|command| categories(command).any(|name| name == *category));
@@ -237,11 +237,11 @@ fn log(call: &mut Call) -> Outcome {
 
 fn dryrun(call: &mut Call) -> Outcome {
     let Some(user) = call.server.acl.user(&call.args[2]) else {
-        return Err(Refusal::from(format!("ERR User '{}' not found", call.args[2].lossy())));
+        return Err(Refusal::from(format!("ERR User '{}' not found", call.args[2].printed())));
     };
     let args = &call.args[3..];
     let Ok(entry) = call.server.entry_of(args) else {
-        return Err(Refusal::from(format!("ERR Command '{}' not found", args[0].lossy())));
+        return Err(Refusal::from(format!("ERR Command '{}' not found", args[0].printed())));
     };
     let wrong = if entry.arity > 0 { args.len() as i32 != entry.arity } else { (args.len() as i32) < -entry.arity };
     if wrong {

@@ -225,7 +225,7 @@ fn kind_named(word: &Bytes) -> Result<&'static str, Refusal> {
         ("master", "master"),
     ];
     let found = kinds.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()));
-    found.map(|(_, kind)| *kind).ok_or_else(|| Refusal::from(format!("ERR Unknown client type '{}'", word.lossy())))
+    found.map(|(_, kind)| *kind).ok_or_else(|| Refusal::from(format!("ERR Unknown client type '{}'", word.printed())))
 }
 
 /// Which connections CLIENT KILL means: all that fit every filter given.
@@ -256,7 +256,7 @@ impl Filter {
                 filter.laddr = Some(value.clone());
             } else if call.is(at, "USER") {
                 if call.server.acl.user(value).is_none() {
-                    return Err(Refusal::from(format!("ERR No such user '{}'", value.lossy())));
+                    return Err(Refusal::from(format!("ERR No such user '{}'", value.printed())));
                 }
                 filter.user = Some(value.clone());
             } else if call.is(at, "SKIPME") {
@@ -319,10 +319,10 @@ fn setinfo(call: &mut Call) -> Outcome {
     let (name, value) = (&call.args[2], &call.args[3]);
     let is_name = call.is(2, "LIB-NAME");
     if !is_name && !call.is(2, "LIB-VER") {
-        return Err(Refusal::from(format!("ERR Unrecognized option '{}'", name.lossy())));
+        return Err(Refusal::from(format!("ERR Unrecognized option '{}'", name.printed())));
     }
     if check_name(value).is_err() {
-        let text = format!("ERR {} cannot contain spaces, newlines or special characters.", name.lossy());
+        let text = format!("ERR {} cannot contain spaces, newlines or special characters.", name.printed());
         return Err(Refusal::from(text));
     }
     let me = call.me_mut();

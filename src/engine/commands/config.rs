@@ -1,6 +1,6 @@
 //! CONFIG: the running configuration, looked at, changed and written into its file.
 
-use crate::base::Bytes;
+use crate::base::{Bytes, carry};
 use crate::engine::call::Call;
 use crate::engine::command::{ADMIN, Command, LOADING, NOSCRIPT, Outcome, STALE};
 use crate::engine::config::{Config, Parameter, table};
@@ -203,7 +203,7 @@ fn settable(call: &mut Call) -> Result<Vec<Change>, Refusal> {
     let mut changes: Vec<Change> = Vec::new();
     let mut refused = None;
     for (nth, pair) in call.args[2..].chunks_exact(2).enumerate() {
-        let typed = pair[0].lossy();
+        let typed = pair[0].printed();
         let Some((parameter, old_name)) = table::find(&pair[0]) else {
             let unknown = format!("ERR Unknown option or number of arguments for CONFIG SET - '{typed}'");
             refused.get_or_insert_with(|| Refusal::from(unknown));
@@ -223,7 +223,7 @@ fn settable(call: &mut Call) -> Result<Vec<Change>, Refusal> {
         } else if changes.iter().any(|earlier| earlier.name == name) {
             "duplicate parameter"
         } else {
-            changes.push(Change { name, parameter, text: pair[1].clone() });
+            changes.push(Change { name, parameter, text: Bytes::copy(carry::before_zero(&pair[1])) });
             continue;
         };
         refused.get_or_insert_with(|| failed(&typed, reason));

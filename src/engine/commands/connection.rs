@@ -1,6 +1,6 @@
 //! The connection itself: who is there, which protocol it speaks, which database it is in.
 
-use crate::base::Bytes;
+use crate::base::{Bytes, carry};
 use crate::engine::Call;
 use crate::engine::acl::log::{Context, Reason};
 use crate::engine::command::{ALLOW_BUSY, Command, FAST, LOADING, NO_AUTH, NOSCRIPT, NOT_QUEUED, Outcome, STALE};
@@ -132,7 +132,7 @@ fn hello(call: &mut Call) -> Outcome {
             check_name(&call.args[at + 1])?;
             at += 2;
         } else {
-            return Err(Refusal::from(format!("ERR Syntax error in HELLO option '{}'", call.args[at].lossy())));
+            return Err(Refusal::from(format!("ERR Syntax error in HELLO option '{}'", call.args[at].printed())));
         }
     }
     if let Some((user, password)) = login {
@@ -164,7 +164,7 @@ fn hello(call: &mut Call) -> Outcome {
 
 /// Whether `name` may be a connection's name: else CLIENT LIST could not be split at blanks.
 pub fn check_name(name: &[u8]) -> Result<(), Refusal> {
-    if name.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
+    if carry::before_zero(name).iter().all(|byte| (b'!'..=b'~').contains(byte)) {
         return Ok(());
     }
     Err(Refusal::new("ERR Client names cannot contain spaces, newlines or special characters."))

@@ -48,9 +48,9 @@ fn debug(call: &mut Call) -> Outcome {
             Ok(Reply::OK)
         }
         (b"PROTOCOL", 1) => protocol(call),
-        (b"ERROR", 1) => Err(Refusal::from(call.args[2].lossy().into_owned())),
+        (b"ERROR", 1) => Err(Refusal::from(call.args[2].printed().into_owned())),
         (b"LOG", 1) => {
-            let line = format!("# DEBUG LOG: {}", call.args[2].lossy());
+            let line = format!("# DEBUG LOG: {}", call.args[2].printed());
             call.out.push(crate::engine::Output::Log(line));
             Ok(Reply::OK)
         }

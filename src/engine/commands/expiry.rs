@@ -114,7 +114,7 @@ impl Conditions {
                 b"xx" => these.xx = true,
                 b"gt" => these.gt = true,
                 b"lt" => these.lt = true,
-                _ => return Err(Refusal::from(format!("ERR Unsupported option {}", word.lossy()))),
+                _ => return Err(Refusal::from(format!("ERR Unsupported option {}", word.printed()))),
             }
         }
         if these.nx && (these.xx || these.gt || these.lt) {

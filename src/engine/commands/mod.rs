@@ -44,7 +44,7 @@ pub mod slowlog;
 use super::call::Call;
 use super::command::Command;
 use super::refusal::Refusal;
-use crate::base::Bytes;
+use crate::base::{Bytes, carry};
 use crate::resp::Reply;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -179,7 +179,7 @@ pub fn resolve(entry: &'static Entry, args: &[Bytes]) -> Result<&'static Entry, 
         .iter()
         .find(|sub| word.eq_ignore_ascii_case(&sub.command.name.as_bytes()[name.len() + 1..]));
     sub.ok_or_else(|| {
-        let word = word[..word.len().min(128)].escape_lossy();
+        let word = carry::printed(&word[..word.len().min(128)]);
         Refusal::from(format!("ERR unknown subcommand '{word}'. Try {name} HELP."))
     })
 }
@@ -223,22 +223,10 @@ pub(super) fn unknown(args: &[Bytes]) -> Refusal {
         if shown.len() >= 128 {
             break;
         }
-        shown.push_str(&format!("'{}' ", arg[..arg.len().min(128 - shown.len())].escape_lossy()));
+        shown.push_str(&format!("'{}' ", carry::printed(&arg[..arg.len().min(128 - shown.len())])));
     }
-    let name = args[0][..args[0].len().min(128)].escape_lossy();
+    let name = carry::printed(&args[0][..args[0].len().min(128)]);
     Refusal::from(format!("ERR unknown command '{name}', with args beginning with: {shown}"))
-}
-
-trait Lossy {
-    fn escape_lossy(&self) -> String;
-}
-
-impl Lossy for [u8] {
-    /// As C prints `%s`: up to the first zero byte.
-    fn escape_lossy(&self) -> String {
-        let end = self.iter().position(|&byte| byte == 0).unwrap_or(self.len());
-        String::from_utf8_lossy(&self[..end]).into_owned()
-    }
 }
 
 pub fn index(command: &Command) -> usize {
@@ -259,7 +247,7 @@ pub fn help(container: &str, lines: &'static [&'static str]) -> Reply {
 /// A container's answer to a subcommand with too many arguments.
 pub fn wrong_subcommand(call: &Call) -> Refusal {
     let container = call.command.name.split(' ').next().unwrap_or_default();
-    let word = call.args[1][..call.args[1].len().min(128)].escape_lossy();
+    let word = carry::printed(&call.args[1][..call.args[1].len().min(128)]);
     Refusal::from(format!("ERR unknown subcommand or wrong number of arguments for '{word}'. Try {container} HELP."))
 }
 

@@ -3,7 +3,7 @@
 //! A call visits buckets until COUNT elements were seen (matching or not), or COUNT * 10 buckets when the table is sparse.
 //! A collection in a compact encoding is returned whole, with cursor 0, whatever COUNT says: its `scan` answers 0.
 
-use crate::base::{Bytes, glob};
+use crate::base::{Bytes, carry, glob};
 use crate::engine::refusal::{self, Refusal};
 use crate::engine::value::string::parse_int;
 use crate::resp::Reply;
@@ -12,6 +12,7 @@ const BAD_CURSOR: Refusal = Refusal::new("ERR invalid cursor");
 
 /// The cursor as strtoul reads it: an optional sign, then decimal digits; 64 bits. Err: `invalid cursor`.
 pub fn cursor(text: &[u8]) -> Result<u64, Refusal> {
+    let text = carry::before_zero(text);
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),

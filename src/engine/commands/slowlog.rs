@@ -194,7 +194,7 @@ fn latency_reset(call: &mut Call) -> Outcome {
 
 fn graph(call: &mut Call) -> Outcome {
     let Some((name, event)) = event(&call.server.latency, &call.args[2]) else {
-        let name = call.args[2].lossy();
+        let name = call.args[2].printed();
         return Err(Refusal::from(format!("ERR No samples available for event '{name}'")));
     };
     let (low, high) = event.samples.iter().fold((u64::MAX, 0), |(low, high), (_, ms)| (low.min(*ms), high.max(*ms)));

@@ -9,7 +9,7 @@ use crate::engine::command::{Command, DENYOOM, Keys, MOVABLEKEYS, Outcome, READO
 use crate::engine::commands;
 use crate::engine::notify::Class;
 use crate::engine::refusal::{self, Refusal};
-use crate::engine::value::{Hash, Kind, List, Str, Value};
+use crate::engine::value::{Hash, Kind, List, Str, Value, Zset};
 use crate::resp::Reply;
 use std::cmp::Ordering;
 
@@ -143,6 +143,10 @@ fn sort(call: &mut Call, read_only: bool) -> Outcome {
         Some(Value::Zset(zset)) => (zset.iter().map(|(member, _)| member.clone()).collect::<Vec<_>>(), false),
         Some(_) => return Err(refusal::WRONGTYPE),
     };
+    // As in Redis, a sorted set has its large encoding from then on.
+    if let Some(zset) = call.peek_mut::<Zset>(key) {
+        zset.make_large();
+    }
     if options.by.is_some_and(|by| !by.contains(&b'*')) {
         sorted = false;
         // A set has no order of its own: what is stored must not depend on how it is kept.

@@ -175,6 +175,9 @@ fn save(words: &[Bytes]) -> Result<Bytes, String> {
 }
 
 fn output_limits(words: &[Bytes], old: &Bytes) -> Result<Bytes, String> {
+    if matches!(words, [one] if one.is_empty()) {
+        return Ok(old.clone());
+    }
     if !words.len().is_multiple_of(4) {
         return Err(String::from("Wrong number of arguments in buffer limit configuration."));
     }

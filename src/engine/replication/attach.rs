@@ -4,6 +4,7 @@
 //! everybody who waits when it begins; what changes meanwhile is kept for each. Without a disk the snapshot ends in a mark
 //! of 40 bytes, and the stream begins only when the replica has said that it has seen it.
 
+use super::backlog::Backlog;
 use super::{address, host_of, notice, warning};
 use crate::base::{Bytes, Millis, quote};
 use crate::engine::call::Call;
@@ -16,7 +17,8 @@ use crate::engine::{Env, Instance, Outbox, Output};
 use crate::resp::Reply;
 use std::sync::Arc;
 
-use super::backlog::Backlog;
+/// A backlog has at least this many bytes (`CONFIG_REPL_BACKLOG_MIN_SIZE`).
+const BACKLOG_MIN: i64 = 16 * 1024;
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub enum State {
@@ -141,7 +143,7 @@ fn filter(value: &Bytes) -> Result<LeavesOut, Refusal> {
     let mut leaves_out = LeavesOut { data: true, functions: true };
     for word in words {
         if !word.eq_ignore_ascii_case(b"functions") {
-            return Err(Refusal::from(format!("ERR Unsupported rdb-filter-only option: {}", word.lossy())));
+            return Err(Refusal::from(format!("ERR Unsupported rdb-filter-only option: {}", word.printed())));
         }
         leaves_out.functions = false;
     }
@@ -350,13 +352,16 @@ impl Instance {
     }
 
     pub(super) fn create_backlog(&mut self) {
-        let capacity = self.config.int("repl-backlog-size").max(16 * 1024) as usize;
+        let capacity = self.config.int("repl-backlog-size").max(BACKLOG_MIN) as usize;
         self.replication.backlog = Some(Backlog::new(capacity, self.replication.offset));
     }
 
-    /// CONFIG SET repl-backlog-size.
+    /// CONFIG SET repl-backlog-size: too little is not refused but raised.
     pub(in crate::engine) fn resize_backlog(&mut self) {
-        let capacity = self.config.int("repl-backlog-size").max(16 * 1024) as usize;
+        if self.config.int("repl-backlog-size") < BACKLOG_MIN {
+            self.config.set("repl-backlog-size", &BACKLOG_MIN.to_string()).expect("it takes a size");
+        }
+        let capacity = self.config.int("repl-backlog-size") as usize;
         if let Some(backlog) = &mut self.replication.backlog {
             backlog.resize(capacity);
         }

@@ -61,7 +61,7 @@ fn give_up(call: &mut Call) -> bool {
         active.killed = true;
         let line = format!(
             "# Script {} ended after {} million instructions: here nobody else can end it.",
-            active.name.lossy(),
+            active.name.printed(),
             LAB_ROUNDS / 10
         );
         call.out.push(Output::Log(line));
@@ -82,7 +82,7 @@ fn became_slow(call: &mut Call) -> bool {
     let word = if active.is_eval { "SCRIPT KILL" } else { "FUNCTION KILL" };
     call.out.push(Output::Log(format!(
         "# Slow script detected: still in execution after {elapsed_ms} milliseconds. You can try killing the script using the {word} command. Script name is: {}.",
-        active.name.lossy()
+        active.name.printed()
     )));
     true
 }

@@ -3,7 +3,7 @@
 //! Under RESP2 Redis has only text, whole numbers, arrays, status and error; under RESP3 (`redis.setresp(3)`) also maps, sets,
 //! doubles, booleans, big numbers and verbatim text, each a table with a field that names its kind.
 
-use crate::base::{Bytes, float};
+use crate::base::{Bytes, carry, float};
 use crate::engine::refusal::Refusal;
 use crate::resp::{Protocol, Reply};
 use mlua::{Lua, Table, Value};
@@ -49,6 +49,7 @@ pub fn to_lua(lua: &Lua, reply: Reply, protocol: Protocol) -> mlua::Result<Value
             one("set", Value::Table(table))?
         }
         Reply::Double(value) => one("double", Value::Number(value))?,
+        Reply::LongDouble(digits) => one("double", Value::Number(digits.printed().parse().unwrap_or_default()))?,
         Reply::Bool(yes) => Value::Boolean(yes),
         Reply::BigNumber(digits) => one("big_number", Value::String(text(&digits)?))?,
         Reply::Verbatim(format, bytes) => {
@@ -155,14 +156,13 @@ fn table_reply(table: &Table, protocol: Protocol, counted: &mut bool, depth: usi
     // Maps and sets within each other are read by recursion, which costs more.
     let mut inner = |value: &Value| reply_at(value, protocol, counted, depth + 20);
     if let Value::String(text) = table.raw_get("err")? {
-        let text = text.to_string_lossy();
+        let text = carry::printed(&text.as_bytes()).into_owned();
         *counted |= matches!(table.raw_get("ignore_error_stats_update")?, Value::Boolean(true));
         return Ok(Some(Refusal::from(text).into()));
     }
     if let Value::String(text) = table.raw_get("ok")? {
-        // As C text: up to the first zero.
-        let text = text.to_string_lossy();
-        let text = text.split('\0').next().unwrap_or_default();
+        let bytes = text.as_bytes();
+        let text = carry::printed(&bytes);
         return Ok(Some(Reply::status_of(text.replace(['\r', '\n'], " "))));
     }
     match table.raw_get("double")? {
@@ -218,7 +218,7 @@ fn number(n: f64) -> String {
 /// Text or a number as Lua's `tostring` gives it.
 pub fn text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.to_string_lossy()),
+        Value::String(text) => Some(carry::text(&text.as_bytes()).into_owned()),
         Value::Integer(n) => Some(n.to_string()),
         Value::Number(n) => Some(lua_number(*n)),
         _ => None,

@@ -3,7 +3,7 @@
 use super::machine::{Machine, Registered};
 use super::script::{ScriptFlags, shebang};
 use super::{Scripting, Spare};
-use crate::base::Bytes;
+use crate::base::{Bytes, carry};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -68,12 +68,12 @@ impl Libraries {
     /// Whether `library` may come in. Err: in Redis' words; one of its name, or a function of another that has its name.
     pub fn admits(&self, library: &Library, replace: bool) -> Result<(), String> {
         if !replace && self.by_name.contains_key(&library.name) {
-            return Err(format!("Library {} already exists", library.name.lossy()));
+            return Err(format!("Library {} already exists", library.name.printed()));
         }
         let owner = |function: &Bytes| self.owners.get(&function.to_ascii_lowercase()).map(|(_, owner)| owner);
         let taken = |function: &&Bytes| owner(function).is_some_and(|owner| *owner != library.name);
         match library.functions.keys().find(taken) {
-            Some(function) => Err(format!("Function {} already exists", function.lossy())),
+            Some(function) => Err(format!("Function {} already exists", function.printed())),
             None => Ok(()),
         }
     }
@@ -116,7 +116,7 @@ fn header(code: &[u8]) -> Result<Header, String> {
     for word in &words[1..] {
         let value = word.split_at_checked(5).filter(|(key, _)| key.eq_ignore_ascii_case(b"name="));
         let Some((_, value)) = value else {
-            return Err(format!("Invalid metadata value given: {}", word.lossy()));
+            return Err(format!("Invalid metadata value given: {}", word.printed()));
         };
         if name.replace(Bytes::copy(value)).is_some() {
             return Err(String::from("Invalid metadata value, name argument was given multiple times"));
@@ -126,7 +126,7 @@ fn header(code: &[u8]) -> Result<Header, String> {
     check_name(&name)?;
     let engine = &words[0][2..];
     if !engine.eq_ignore_ascii_case(b"lua") {
-        return Err(format!("Engine '{}' not found", String::from_utf8_lossy(engine)));
+        return Err(format!("Engine '{}' not found", carry::printed(engine)));
     }
     Ok(Header { name, start })
 }
@@ -136,7 +136,7 @@ impl Scripting {
     pub fn load_library(&mut self, code: &Bytes, replace: bool, for_server: bool) -> Result<Bytes, String> {
         let header = header(code)?;
         if !replace && self.libraries.by_name.contains_key(&header.name) {
-            return Err(format!("Library '{}' already exists", header.name.lossy()));
+            return Err(format!("Library '{}' already exists", header.name.printed()));
         }
         let mut machine = self.take_machine(for_server)?;
         let loaded = machine.load(&header.name, code);

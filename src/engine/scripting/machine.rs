@@ -8,7 +8,7 @@ use super::raw;
 use super::running::Running;
 use super::script::{Script, ScriptFlags};
 use super::{Sha, api, bit, cjson, cmsgpack, convert, structs};
-use crate::base::Bytes;
+use crate::base::{Bytes, carry};
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, LuaOptions, StdLib, Table, Value};
 use std::collections::BTreeMap;
@@ -151,7 +151,7 @@ impl Machine {
             (false, error) => {
                 let text = match &error {
                     Value::Table(table) => convert::text(&table.get::<Value>("err").unwrap_or(Value::Nil)),
-                    Value::String(text) => Some(format!("ERR {}", text.to_string_lossy())),
+                    Value::String(text) => Some(format!("ERR {}", carry::text(&text.as_bytes()))),
                     _ => None,
                 };
                 Err(format!("Error registering functions: {}", text.unwrap_or_default()))

@@ -4,7 +4,7 @@ use super::library::{self, Library};
 use super::machine::{Machine, Registered};
 use super::script::{Script, ScriptFlags};
 use super::{Active, Sha, Spare, convert};
-use crate::base::Bytes;
+use crate::base::{Bytes, carry};
 use crate::engine::Call;
 use crate::engine::cluster::slots::slot_of;
 use crate::engine::command::Outcome;
@@ -178,7 +178,7 @@ fn run_in(machine: &mut Machine, call: &mut Call, run: &Run) -> Outcome {
     match ended {
         Ok((true, value)) => Ok(result(call, &value, protocol)),
         Ok((false, error)) => Err(failure(call, &run.name(), &error)),
-        Err(error) => Err(Refusal::from(format!("ERR Error running script {}, {error}", run.name().lossy()))),
+        Err(error) => Err(Refusal::from(format!("ERR Error running script {}, {error}", run.name().printed()))),
     }
 }
 
@@ -193,16 +193,16 @@ fn result(call: &mut Call, value: &Value, protocol: Protocol) -> Reply {
 fn failure(call: &mut Call, name: &Bytes, error: &Value) -> Refusal {
     let Value::Table(table) = error else {
         let text = match error {
-            Value::String(text) => text.to_string_lossy(),
+            Value::String(text) => carry::text(&text.as_bytes()).into_owned(),
             _ => String::from("execution failure"),
         };
         let text: String = text.chars().take(100).collect();
-        return Refusal::from(format!("ERR Error running script {}, {text}", name.lossy()));
+        return Refusal::from(format!("ERR Error running script {}, {text}", name.printed()));
     };
     let text_of = |field: &str| convert::text(&table.get::<Value>(field).unwrap_or(Value::Nil));
     let mut text = text_of("err").unwrap_or_default();
     if let (Some(source), Some(line)) = (text_of("source"), text_of("line")) {
-        text.push_str(&format!(" script: {}, on {source}:{line}.", name.lossy()));
+        text.push_str(&format!(" script: {}, on {source}:{line}.", name.printed()));
     }
     call.server.scripting.error_counted = matches!(table.get("ignore_error_stats_update"), Ok(Value::Boolean(true)));
     Refusal::from(text)

@@ -1,7 +1,7 @@
 //! A script's text, and what its first line says: `#!lua flags=no-writes,allow-oom`.
 
 use super::Sha;
-use crate::base::{Bytes, quote, sha};
+use crate::base::{Bytes, carry, quote, sha};
 use crate::engine::command::{DENYOOM, Flags, MAY_REPLICATE, STALE, WRITE};
 
 /// A set of script flags.
@@ -73,18 +73,18 @@ impl Script {
         }
         let (start, words) = shebang(body, "Invalid script shebang", "Invalid engine in script shebang")?;
         if words[0] != *"#!lua" {
-            return Err(format!("Unexpected engine in script shebang: {}", words[0].lossy()));
+            return Err(format!("Unexpected engine in script shebang: {}", words[0].printed()));
         }
         let mut flags = ScriptFlags::default();
         for word in &words[1..] {
             let Some(list) = word.strip_prefix(b"flags=") else {
-                return Err(format!("Unknown lua shebang option: {}", word.lossy()));
+                return Err(format!("Unknown lua shebang option: {}", word.printed()));
             };
             if list.is_empty() {
                 continue;
             }
             for name in list.split(|byte| *byte == b',') {
-                let unknown = || format!("Unexpected flag in script shebang: {}", String::from_utf8_lossy(name));
+                let unknown = || format!("Unexpected flag in script shebang: {}", carry::printed(name));
                 flags = flags.with(ScriptFlags::named(name).ok_or_else(unknown)?);
             }
         }

@@ -88,8 +88,8 @@ fn check_tracking(wanted: &Tracking, prefixes: &[Bytes], before: Option<&Trackin
         if let Some((which, other)) = clash {
             return Err(Refusal::from(format!(
                 "ERR Prefix '{}' overlaps with {which} prefix '{}'. Prefixes for a single client must not overlap.",
-                prefix.lossy(),
-                other.lossy()
+                prefix.printed(),
+                other.printed()
             )));
         }
     }

@@ -295,7 +295,7 @@ fn slot_at(call: &Call, index: usize) -> Result<u16, Refusal> {
 /// The node that argument `index` names. Err: Redis' words, which are not everywhere the same.
 fn node_at(call: &Call, index: usize, unknown: &str) -> Result<Handle, Refusal> {
     let name = &call.args[index];
-    cluster(call)?.lookup(name).ok_or_else(|| Refusal::from(format!("ERR {unknown} {}", name.lossy())))
+    cluster(call)?.lookup(name).ok_or_else(|| Refusal::from(format!("ERR {unknown} {}", name.printed())))
 }
 
 fn asking(call: &mut Call) -> Outcome {

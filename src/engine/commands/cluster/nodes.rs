@@ -16,13 +16,13 @@ pub fn meet(call: &mut Call) -> Outcome {
     }
     let number = |index: usize, what: &str| {
         let text = &call.args[index];
-        parse_int(text).ok_or_else(|| Refusal::from(format!("ERR Invalid {what} port specified: {}", text.lossy())))
+        parse_int(text).ok_or_else(|| Refusal::from(format!("ERR Invalid {what} port specified: {}", text.printed())))
     };
     let port = number(3, "base")?;
     let bus_port = if call.args.len() == 5 { number(4, "bus")? } else { port.saturating_add(10_000) };
     let host = call.args[2].lossy().into_owned();
     if !turn(call, |turn| turn.meet(&host, port, bus_port))? {
-        return Err(Refusal::from(format!("ERR Invalid node address specified: {host}:{}", call.args[3].lossy())));
+        return Err(Refusal::from(format!("ERR Invalid node address specified: {host}:{}", call.args[3].printed())));
     }
     Ok(Reply::OK)
 }

@@ -11,7 +11,7 @@ use crate::engine::call::Call;
 use crate::engine::command::{Command, DENYOOM, Keys, ONE_KEY, Outcome, READONLY, Spec, TWO_KEYS, WRITE};
 use crate::engine::refusal::{self, Refusal};
 use crate::engine::value::Zset;
-use crate::resp::{Protocol, Reply};
+use crate::resp::Reply;
 use hash::Place;
 
 const READER: Command = Command { since: "3.2.0", flags: READONLY, keys: ONE_KEY, ..Command::GEO };
@@ -154,18 +154,13 @@ fn distance(n: f64) -> Reply {
 }
 
 /// A coordinate: seventeen digits behind the point, without the zeros at their end.
-fn coordinate(protocol: Protocol, degrees: f64) -> Reply {
-    match protocol {
-        Protocol::Resp2 => {
-            let text = format!("{degrees:.17}");
-            Reply::bulk(text.trim_end_matches('0').trim_end_matches('.'))
-        }
-        Protocol::Resp3 => Reply::Double(degrees),
-    }
+fn coordinate(degrees: f64) -> Reply {
+    let text = format!("{degrees:.17}");
+    Reply::LongDouble(Bytes::from(text.trim_end_matches('0').trim_end_matches('.')))
 }
 
-fn coordinates(protocol: Protocol, place: Place) -> Reply {
-    Reply::Array(vec![coordinate(protocol, place.longitude), coordinate(protocol, place.latitude)])
+fn coordinates(place: Place) -> Reply {
+    Reply::Array(vec![coordinate(place.longitude), coordinate(place.latitude)])
 }
 
 fn geoadd(call: &mut Call) -> Outcome {
@@ -224,6 +219,5 @@ fn geohash(call: &mut Call) -> Outcome {
 }
 
 fn geopos(call: &mut Call) -> Outcome {
-    let protocol = call.protocol;
-    each_place(call, Reply::NilArray, |place| coordinates(protocol, place))
+    each_place(call, Reply::NilArray, |place| coordinates(place))
 }

@@ -206,7 +206,7 @@ impl<'a> Query<'a> {
                 "ERR {who} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
             )));
         }
-        let name = call.args[0].lossy();
+        let name = call.args[0].printed();
         if searching && !self.by_member && !lonlat {
             return Err(Refusal::from(format!(
                 "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {name}"
@@ -279,7 +279,6 @@ fn search(call: &mut Call, form: Form, stores: bool) -> Outcome {
     if let Some(target) = query.store {
         return store(call, &query, target, found, form);
     }
-    let protocol = call.protocol;
     let plain = !query.with_distance && !query.with_hash && !query.with_coordinates;
     let replies = found.into_iter().map(|it| {
         let member = Reply::Bulk(it.member);
@@ -290,7 +289,7 @@ fn search(call: &mut Call, form: Form, stores: bool) -> Outcome {
             Some(member),
             query.with_distance.then(|| distance(it.distance_m / query.unit_m)),
             query.with_hash.then_some(Reply::Int(it.score as i64)),
-            query.with_coordinates.then(|| coordinates(protocol, it.place)),
+            query.with_coordinates.then(|| coordinates(it.place)),
         ];
         Reply::Array(parts.into_iter().flatten().collect())
     });

@@ -187,7 +187,7 @@ fn pfdebug(call: &mut Call) -> Outcome {
         }
         b"decode" => sketch.decoded().map(Reply::bulk).ok_or(Refusal::new("ERR HLL encoding is not sparse")),
         b"encoding" => Ok(Reply::status(if sketch.is_dense() { "dense" } else { "sparse" })),
-        _ => Err(Refusal::from(format!("ERR Unknown PFDEBUG subcommand '{}'", call.args[1].lossy()))),
+        _ => Err(Refusal::from(format!("ERR Unknown PFDEBUG subcommand '{}'", call.args[1].printed()))),
     }
 }
 

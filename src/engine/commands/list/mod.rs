@@ -294,7 +294,8 @@ fn lset(call: &mut Call) -> Outcome {
     }
     let index = call.int(2)?;
     let list = call.peek_mut::<List>(key).ok_or(refusal::NO_SUCH_KEY)?;
-    let index = position(index, list.len()).ok_or(refusal::OUT_OF_RANGE)?;
+    // Redis 7.2 keeps the lower 32 bits of the index here.
+    let index = position(i64::from(index as i32), list.len()).ok_or(refusal::OUT_OF_RANGE)?;
     list.set(index, item.clone(), &limits);
     call.changed(Class::List, "lset", key);
     Ok(Reply::OK)

@@ -176,7 +176,7 @@ fn load(call: &mut Call) -> Outcome {
     let mut replace = false;
     for option in options {
         if !option.eq_ignore_ascii_case(b"REPLACE") {
-            return Err(failed(format!("Unknown option given: {}", option.lossy())));
+            return Err(failed(format!("Unknown option given: {}", option.printed())));
         }
         replace = true;
     }
@@ -226,7 +226,7 @@ fn list(call: &mut Call) -> Outcome {
             let name = call.args.get(at).ok_or(Refusal::new("ERR library name argument was not given"))?;
             pattern = Some(name);
         } else {
-            return Err(failed(format!("Unknown argument {}", call.args[at].lossy())));
+            return Err(failed(format!("Unknown argument {}", call.args[at].printed())));
         }
         at += 1;
     }
@@ -301,7 +301,7 @@ fn restore(call: &mut Call) -> Outcome {
         let mut kept = scripting.libraries.clone();
         for library in restored.by_name.values() {
             if kept.by_name.contains_key(&library.name) && !replace {
-                return Err(failed(format!("Library {} already exists", library.name.lossy())));
+                return Err(failed(format!("Library {} already exists", library.name.printed())));
             }
             kept.remove(&library.name);
         }

@@ -11,7 +11,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use crate::base::Bytes;
+use crate::base::{Bytes, carry};
 use crate::engine::call::Call;
 use crate::engine::command::{BLOCKING, Command, DENYOOM, FAST, Keys, LOADING, ONE_KEY, READONLY, STALE, WRITE};
 use crate::engine::notify::Class;
@@ -263,19 +263,17 @@ fn interval_end(text: &[u8]) -> Result<Id, Refusal> {
     }
 }
 
-/// A key's or group's name in an error.
-fn shown(name: &[u8]) -> String {
-    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
-    String::from_utf8_lossy(&name[..end]).into_owned()
-}
-
 fn no_group(group: &[u8], key: &[u8]) -> Refusal {
-    let (group, key) = (shown(group), shown(key));
+    let (group, key) = (carry::printed(group), carry::printed(key));
     Refusal::from(format!("NOGROUP No such consumer group '{group}' for key name '{key}'"))
 }
 
 fn no_key_or_group(key: &[u8], group: &[u8]) -> Refusal {
-    Refusal::from(format!("NOGROUP No such key '{}' or consumer group '{}'", shown(key), shown(group)))
+    Refusal::from(format!(
+        "NOGROUP No such key '{}' or consumer group '{}'",
+        carry::printed(key),
+        carry::printed(group)
+    ))
 }
 
 fn id_reply(id: Id) -> Reply {

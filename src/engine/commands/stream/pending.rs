@@ -3,7 +3,7 @@
 use super::group::{claim_of, group_id_of};
 use super::read::see;
 use super::{entry_reply, id_reply, interval_end, interval_start, no_key_or_group, strict_id};
-use crate::base::{Bytes, Millis};
+use crate::base::{Bytes, Millis, carry};
 use crate::engine::call::Call;
 use crate::engine::command::Outcome;
 use crate::engine::commands::parse;
@@ -123,7 +123,7 @@ impl Options {
                 options.last_id = strict_id(&call.args[at + 1], 0)?;
                 at += 1;
             } else {
-                let word = super::shown(&call.args[at]);
+                let word = carry::printed(&call.args[at]);
                 return Err(Refusal::from(format!("ERR Unrecognized XCLAIM option '{word}'")));
             }
             at += 1;

@@ -1,8 +1,8 @@
 //! XLEN, XRANGE, XREVRANGE, XREAD and XREADGROUP.
 
 use super::group::{claim_of, group_id_of};
-use super::{entry_reply, id_reply, interval_end, interval_start, noted, shown, strict_id, word};
-use crate::base::{Bytes, Millis};
+use super::{entry_reply, id_reply, interval_end, interval_start, noted, strict_id, word};
+use crate::base::{Bytes, Millis, carry};
 use crate::engine::call::Call;
 use crate::engine::command::Outcome;
 use crate::engine::commands::parse;
@@ -80,7 +80,7 @@ impl<'a> Reading<'a> {
                 if call.server.scripting.active.is_some() {
                     return Err(Refusal::from(format!(
                         "ERR {} command is not allowed with BLOCK option from scripts",
-                        args[0].lossy()
+                        args[0].printed()
                     )));
                 }
                 at += 1;
@@ -136,8 +136,8 @@ impl<'a> Reading<'a> {
         {
             return Err(Refusal::from(format!(
                 "NOGROUP No such key '{}' or consumer group '{}' in XREADGROUP with GROUP option",
-                shown(key),
-                shown(group)
+                carry::printed(key),
+                carry::printed(group)
             )));
         }
         match (id.as_ref(), self.group.is_some()) {

@@ -3,7 +3,7 @@
 //! All three become ranges of ranks first; what is done with the members is then the same.
 
 use super::pair;
-use crate::base::{Bytes, float};
+use crate::base::{Bytes, carry, float};
 use crate::engine::call::Call;
 use crate::engine::command::Outcome;
 use crate::engine::commands::{parse, sample};
@@ -43,9 +43,9 @@ enum Text {
 impl Score {
     /// `1.5`, `(1.5`, `-inf`. As strtod reads it: nothing at all is 0, and a number too large is infinite.
     fn parse(text: &[u8]) -> Option<Score> {
-        let (digits, excluded) = match text {
+        let (digits, excluded) = match carry::before_zero(text) {
             [b'(', rest @ ..] => (rest, true),
-            _ => (text, false),
+            text => (text, false),
         };
         let value = if digits.is_empty() { 0.0 } else { lenient(digits.trim_ascii_start())? };
         Some(Score { value, excluded })

@@ -6,6 +6,7 @@ mod write;
 use super::api::{Ended, Native, Thrown, function};
 use super::args;
 use super::running::Running;
+use crate::base::carry;
 use mlua::{LightUserData, Lua, MultiValue, Table, Value};
 use read::decode;
 use std::rc::Rc;
@@ -137,7 +138,7 @@ fn option(args: &MultiValue, options: &[&str]) -> Result<Option<usize>, Thrown> 
         Some(_) => {
             let word = args::text(args, 1)?;
             let found = options.iter().position(|option| option.as_bytes() == word);
-            let unknown = || Thrown::Argument(1, format!("invalid option '{}'", String::from_utf8_lossy(&word)));
+            let unknown = || Thrown::Argument(1, format!("invalid option '{}'", carry::printed(&word)));
             found.ok_or_else(unknown).map(Some)
         }
     }

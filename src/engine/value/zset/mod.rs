@@ -224,7 +224,7 @@ impl Zset {
         }
     }
 
-    fn make_large(&mut self) {
+    pub fn make_large(&mut self) {
         let Form::Small(members, seed) = &mut self.0 else { return };
         let mut scores = Dict::new(*seed);
         scores.reserve(members.len() + 1);
