@@ -210,14 +210,9 @@ impl Selector {
     }
 
     fn set_category(&mut self, category: &[u8], allowed: bool) -> Result<(), RuleError> {
-        let known = introspect::CATEGORIES.iter().find(|name| category.eq_ignore_ascii_case(name.as_bytes()));
-        let category = known.ok_or(RuleError::Unknown)?;
+        let (category, members) = introspect::category(category).ok_or(RuleError::Unknown)?;
         self.note(if allowed { '+' } else { '-' }, format!("@{category}"));
-        for entry in (0..commands::count()).map(commands::nth) {
-            if introspect::categories(entry.command).any(|name| name == *category) {
-                self.set_command(entry, allowed);
-            }
-        }
+        members.iter().for_each(|entry| self.set_command(entry, allowed));
         Ok(())
     }
 

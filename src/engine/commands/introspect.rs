@@ -8,6 +8,7 @@ use crate::engine::commands::{self, Entry, key_flags};
 use crate::engine::refusal::{self, Refusal};
 use crate::engine::syntax::{self, Item};
 use crate::resp::Reply;
+use std::sync::LazyLock;
 
 pub const COMMANDS: &[Command] = &[Command {
     name: "COMMAND",
@@ -145,6 +146,17 @@ pub const CATEGORIES: [&str; 21] = [
     "transaction",
     "scripting",
 ];
+
+/// The category of this name, in any case, and the commands in it. Found once: an ACL file names categories thousands of times.
+pub fn category(name: &[u8]) -> Option<(&'static str, &'static [&'static Entry])> {
+    static MEMBERS: LazyLock<Vec<Vec<&Entry>>> = LazyLock::new(|| {
+        let all = || (0..commands::count()).map(commands::nth);
+        let members = |name| all().filter(move |entry| categories(entry.command).any(|it| it == name)).collect();
+        CATEGORIES.into_iter().map(members).collect()
+    });
+    let at = CATEGORIES.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes()))?;
+    Some((CATEGORIES[at], &MEMBERS[at]))
+}
 
 /// The group as COMMAND DOCS names it, and the category that goes with it.
 fn group(group: Group) -> (&'static str, Option<&'static str>) {
