@@ -4,6 +4,7 @@
 //! that. PING, PONG and MEET carry what the sender has heard of some other nodes, and extensions. Numbers are big-endian.
 //! Messages of modules are understood, but nobody here has use for them. Layout: cluster.h, `clusterMsg`.
 
+use super::conf::fits_in_file;
 use super::node::{Flags, NodeId};
 use super::slots::SET_BYTES;
 
@@ -273,8 +274,22 @@ impl<'a> Reader<'a> {
     }
 
     fn host(&mut self) -> Option<String> {
-        self.take(HOST).map(c_string)
+        self.take(HOST).map(address)
     }
+}
+
+/// A host's name or address. One that could not be read back from nodes.conf is none: the node would not start again.
+fn address(bytes: &[u8]) -> String {
+    let text = c_string(bytes);
+    let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-_%".contains(&byte));
+    if fits { text } else { String::new() }
+}
+
+/// The name that people gave a node; none as above.
+fn human_name(bytes: &[u8]) -> String {
+    let text = c_string(bytes);
+    let ends = |letter: char| letter.is_whitespace() || letter.is_control() || ",=\"'\\".contains(letter);
+    if fits_in_file(&text) && !text.contains(ends) { text } else { String::new() }
 }
 
 /// Text up to its first zero.
@@ -395,8 +410,8 @@ fn one_extension(reader: &mut Reader) -> Result<Extension, Fault> {
     let data = len.checked_sub(EXTENSION).and_then(|len| reader.take(len)).ok_or(Fault::Extensions)?;
     let mut fields = Reader(data, 0);
     Ok(match kind {
-        0 => Extension::Hostname(c_string(data)),
-        1 => Extension::HumanName(c_string(data)),
+        0 => Extension::Hostname(address(data)),
+        1 => Extension::HumanName(human_name(data)),
         2 => {
             let (id, ttl) = fields.id().zip(fields.u64()).ok_or(Fault::Extensions)?;
             Extension::Forgotten(id, ttl)

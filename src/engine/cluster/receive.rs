@@ -322,7 +322,8 @@ impl Turn<'_> {
         let known = self.cluster.node(node);
         let moved = known.host != heard.host
             || (known.port, known.tls_port, known.bus_port) != (heard.port, heard.tls_port, heard.bus_port);
-        if known.flags.any(failing) && !heard.flags.any(Flags::NOADDR) && well && moved {
+        let has_address = !heard.host.is_empty() && !heard.flags.any(Flags::NOADDR);
+        if known.flags.any(failing) && has_address && well && moved {
             // I cannot reach it, another can: it has a new address.
             if let Some(link) = known.link {
                 self.cut(link);
@@ -340,6 +341,7 @@ impl Turn<'_> {
         if sender.is_none()
             || !named
             || heard.flags.any(Flags::NOADDR)
+            || heard.host.is_empty()
             || self.cluster.is_forgotten(heard.id, self.now.secs())
         {
             return;
@@ -380,7 +382,7 @@ impl Turn<'_> {
         if node == self.cluster.myself || me.is_replica() && me.primary == Some(node) {
             return;
         }
-        self.cluster.forgotten.insert(id, self.now.secs() + ttl);
+        self.cluster.forgotten.insert(id, self.now.secs().saturating_add(ttl));
         self.delete(node);
         self.cluster.todo.save = true;
         self.cluster.todo.update_state = true;
