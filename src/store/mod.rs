@@ -9,7 +9,7 @@
 //! by the end of the program or the machine is dropped when it is read. What cannot be read is kept aside under
 //! another name, never overwritten; what a newer program wrote is left alone. One program at a time writes.
 
-mod journal;
+pub mod journal;
 mod transfer;
 
 pub use transfer::Exported;

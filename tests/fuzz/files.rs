@@ -1,7 +1,7 @@
 //! What a server reads from disks and from DUMP payloads.
 
 use crate::commands;
-use crate::harness::{Target, fuzz, way};
+use crate::harness::{Target, Went, fuzz, shape, went};
 use crate::machine::{Machine, START};
 use redlab::base::{Bytes, Rng};
 use redlab::engine::dict::HashSeed;
@@ -11,8 +11,8 @@ use redlab::engine::persist::crc64::crc64;
 use redlab::engine::persist::lzf;
 use redlab::engine::persist::rdb::{self, LoadOptions, SaveOptions, packed};
 use redlab::engine::value::Value;
-use redlab::lab::Input;
 use redlab::lab::journal::{self, Entries};
+use redlab::lab::{Input, Timeline, Topology};
 use redlab::resp::Reply;
 
 const SEED: HashSeed = HashSeed(1, 2);
@@ -75,7 +75,7 @@ fn walk(value: &Value) -> usize {
     parts.min(value.len())
 }
 
-fn rdb_file(input: &[u8]) -> u64 {
+fn rdb_file(input: &[u8]) -> Went {
     let bytes = sealed(input);
     let mut loaded = dbs();
     let outcome = rdb::load(&bytes, &mut loaded, &options(START));
@@ -93,8 +93,8 @@ fn rdb_file(input: &[u8]) -> u64 {
         let image_again = rdb::save(&again, &save);
         assert_eq!(image.len(), image_again.len(), "saved, loaded and saved again, it has another size");
     }
-    let fault = outcome.as_ref().err().map(|fault| fault.log_lines().concat().replace(char::is_numeric, ""));
-    way((outcome.is_ok(), keys.min(6), kinds, fault))
+    let fault = outcome.as_ref().err().map(|fault| shape(&fault.log_lines().concat()));
+    went(outcome.is_ok(), (keys.min(6), kinds, fault))
 }
 
 #[test]
@@ -122,11 +122,11 @@ fn rdb_files_of_any_bytes() {
     fuzz(&Target { name: "rdb", seeds, words, run: rdb_file });
 }
 
-fn restore(input: &[u8]) -> u64 {
+fn restore(input: &[u8]) -> Went {
     let bytes = sealed(input);
     let limits = crate::machine::configured("").limits;
     match rdb::restore_value(&bytes, &options(START)) {
-        Err(error) => way((error, input.first())),
+        Err(error) => went(false, (error, input.first())),
         Ok(value) => {
             assert!(!value.is_empty() || matches!(value, Value::String(_) | Value::Stream(_)));
             let parts = walk(&value);
@@ -135,13 +135,13 @@ fn restore(input: &[u8]) -> u64 {
             assert_eq!(walk(&again), parts);
             assert_eq!(again.len(), value.len());
             assert_eq!(dump, rdb::dump_value(&again, &limits), "dumped again, it has other bytes");
-            way((value.encoding(), parts.min(5), input.first()))
+            went(true, (value.encoding(), parts.min(5), input.first()))
         }
     }
 }
 
 /// What the commands make of a value that somebody else has made.
-fn restored(input: &[u8]) -> u64 {
+fn restored(input: &[u8]) -> Went {
     thread_local! {
         static MACHINE: Machine = Machine::new("");
     }
@@ -208,18 +208,21 @@ fn dump_payloads_of_any_bytes() {
     fuzz(&Target { name: "restore", seeds: dumps, words, run: restored });
 }
 
-fn functions(input: &[u8]) -> u64 {
+fn functions(input: &[u8]) -> Went {
+    thread_local! {
+        static MACHINE: Machine = Machine::new("");
+    }
     let bytes = sealed(input);
     match rdb::restore_functions(&bytes, &options(START)) {
-        Err(error) => way(error),
+        Err(error) => went(false, error),
         Ok(codes) => {
-            let mut machine = Machine::new("");
+            let mut machine = MACHINE.with(Clone::clone);
             let reply = machine.ask(&[b"FUNCTION", b"RESTORE", &bytes]);
             let dump = machine.ask(&[b"FUNCTION", b"DUMP"]);
             if let (false, Reply::Bulk(dump)) = (reply.is_error(), dump) {
                 assert_eq!(machine.ask(&[b"FUNCTION", b"RESTORE", &dump, b"FLUSH"]), Reply::OK);
             }
-            way((codes.len().min(4), format!("{reply:?}").replace(char::is_numeric, "")))
+            went(!reply.is_error(), (codes.len().min(4), format!("{reply:?}").replace(char::is_numeric, "")))
         }
     }
 }
@@ -242,7 +245,7 @@ const BASE: &str = "appendonlydir/appendonly.aof.1.base.aof";
 const INCR: &str = "appendonlydir/appendonly.aof.1.incr.aof";
 const MANIFEST: &[u8] = b"file appendonly.aof.1.base.aof seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n";
 
-fn aof(input: &[u8]) -> u64 {
+fn aof(input: &[u8]) -> Went {
     let mut disk = MemoryDisk::default();
     // An RDB file may stand at the front of the base, and commands may follow it.
     let half = if input.len().is_multiple_of(3) { input.len() } else { 0 };
@@ -250,13 +253,13 @@ fn aof(input: &[u8]) -> u64 {
     disk.write(INCR, &input[half..]).expect("memory");
     disk.write("appendonlydir/appendonly.aof.manifest", MANIFEST).expect("memory");
     match Machine::boot(AOF, disk, START) {
-        Err((log, _)) => way(log.replace(char::is_numeric, "").chars().take(300).collect::<String>()),
+        Err((log, _)) => went(false, log.lines().rev().take(2).map(shape).collect::<Vec<_>>()),
         Ok(machine) => {
             let keys: usize = machine.instance.dbs.iter().map(Db::len).sum();
             let again = Machine::boot(AOF, machine.disk.clone(), START);
             let again = again.unwrap_or_else(|(log, _)| panic!("a second start on the same files fails: {log}"));
             assert_eq!(machine.data(), again.data(), "a second start on the same files finds other data");
-            way(("loaded", keys.min(9)))
+            went(true, ("loaded", keys.min(9)))
         }
     }
 }
@@ -301,7 +304,7 @@ fn append_only_files_of_any_bytes() {
     fuzz(&Target { name: "aof", seeds, words, run: aof });
 }
 
-fn packs(input: &[u8]) -> u64 {
+fn packs(input: &[u8]) -> Went {
     let counts = [
         packed::listpack(input).map(|all| all.len()),
         packed::ziplist(input).map(|all| all.len()),
@@ -320,7 +323,7 @@ fn packs(input: &[u8]) -> u64 {
     if lzf::Compressor::default().compress(input, input.len(), &mut out) {
         assert_eq!(lzf::decompress(&out, input.len()).as_deref(), Some(input));
     }
-    way((counts, plain.map(|plain| plain.len() / 64)))
+    went(counts.iter().any(Option::is_some) || plain.is_some(), (counts, plain.map(|plain| plain.len() / 64)))
 }
 
 #[test]
@@ -344,7 +347,51 @@ fn packed_values_of_any_bytes() {
     fuzz(&Target { name: "packed", seeds, words: &["\u{ff}", "\u{fe}\0\0\0\u{1}", "\u{f0}", "\u{e0}"], run: packs });
 }
 
-fn journal_of(input: &[u8]) -> u64 {
+/// A string of any bytes as a HyperLogLog.
+fn sketch(input: &[u8]) -> Went {
+    thread_local! {
+        static MACHINE: Machine = Machine::new("");
+    }
+    let mut machine = MACHINE.with(Clone::clone);
+    machine.ask(&[b"SET", b"h", input]);
+    let count = machine.ask(&[b"PFCOUNT", b"h"]);
+    let added = machine.ask(&[b"PFADD", b"h", b"a", b"b", b"c"]);
+    let decoded = machine.ask(&[b"PFDEBUG", b"DECODE", b"h"]);
+    if input.len().is_multiple_of(8) {
+        machine.ask(&[b"PFMERGE", b"other", b"h"]);
+        machine.ask(&[b"PFDEBUG", b"GETREG", b"h"]);
+        machine.ask(&[b"PFDEBUG", b"TODENSE", b"h"]);
+        machine.ask(&[b"PFCOUNT", b"h", b"other"]);
+    }
+    let error = |reply: &Reply| if let Reply::Error(text) = reply { Some(text.to_string()) } else { None };
+    went(
+        !count.is_error() && !added.is_error(),
+        (error(&count), error(&added), format!("{decoded:?}").len().min(400) / 8),
+    )
+}
+
+#[test]
+fn sketches_of_any_bytes() {
+    let seeds = || {
+        let mut machine = Machine::new("");
+        let mut seeds = Vec::new();
+        for count in [1, 3, 40, 300] {
+            for index in 0..count {
+                machine.ask(&[b"PFADD", b"h", format!("user:{index}").as_bytes()]);
+            }
+            let Reply::Bulk(text) = machine.ask(&[b"GET", b"h"]) else { panic!("it is a string") };
+            seeds.push(text.to_vec());
+        }
+        machine.ask(&[b"PFDEBUG", b"TODENSE", b"h"]);
+        let Reply::Bulk(dense) = machine.ask(&[b"GET", b"h"]) else { panic!("it is a string") };
+        seeds.push(dense.to_vec());
+        seeds
+    };
+    let words = &["HYLL", "\u{1}\0\0\0", "\0\0\0\0", "\u{7f}", "\u{3f}", "\u{40}"];
+    fuzz(&Target { name: "sketch", seeds, words, run: sketch });
+}
+
+fn journal_of(input: &[u8]) -> Went {
     let body = journal::body(input, 77).unwrap_or(input);
     let mut again = Vec::new();
     let mut count = 0;
@@ -353,7 +400,19 @@ fn journal_of(input: &[u8]) -> u64 {
         count += 1;
     }
     assert!(Entries::new(&again).map_while(Result::ok).count() == count);
-    way((count.min(12), body.len() == input.len()))
+    // A few of them are lived through.
+    if count > 0 && input.len().is_multiple_of(4) {
+        thread_local! {
+            static TOPOLOGY: (Topology, u64) = (Topology::sandbox(), Topology::sandbox().fingerprint());
+        }
+        TOPOLOGY.with(|(topology, fingerprint)| {
+            let whole = [&journal::head(*fingerprint)[..], &again].concat();
+            let resumed = Timeline::resume(topology, None, &whole).expect("it was read above");
+            let twice = Timeline::resume(topology, None, &resumed.journal()).expect("its own journal");
+            assert_eq!(resumed.world().state_hash(), twice.world().state_hash());
+        });
+    }
+    went(count > 0, (count.min(12), body.len() == input.len()))
 }
 
 #[test]

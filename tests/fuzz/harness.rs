@@ -19,9 +19,21 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
     /// Words of the format, which chance alone would not find.
     pub words: &'static [&'static str],
-    /// Takes an input; panics if something that must hold does not. The number stands for the way that the input went:
-    /// inputs that go a new way are mutated further.
-    pub run: fn(&[u8]) -> u64,
+    /// Takes an input; panics if something that must hold does not.
+    pub run: fn(&[u8]) -> Went,
+}
+
+/// What became of an input.
+#[derive(Clone, Copy, Default)]
+pub struct Went {
+    /// It was understood, wholly or as far as it went: a target that refuses nearly everything looks at nothing.
+    taken: bool,
+    /// Inputs that go a new way are mutated further.
+    way: u64,
+}
+
+pub fn went(taken: bool, way: impl Hash) -> Went {
+    Went { taken, way: number_of(way) }
 }
 
 /// Inputs of a plain `cargo test`, for each target.
@@ -49,52 +61,91 @@ fn time_is_up(since: Instant) -> bool {
     limit.is_some_and(|limit| since.elapsed() > Duration::from_secs(limit))
 }
 
-/// A number for the way that an input went.
-pub fn way(of: impl Hash) -> u64 {
+/// A message without what it quotes, and without numbers: which kind of message it is.
+pub fn shape(message: &str) -> String {
+    let mut quoted = false;
+    let kept = message.chars().filter(|letter| {
+        if matches!(letter, '`' | '"' | '\'') {
+            quoted = !quoted;
+        }
+        !quoted && letter.is_ascii_alphabetic()
+    });
+    kept.take(60).collect()
+}
+
+fn number_of(of: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     of.hash(&mut hasher);
     hasher.finish()
 }
 
 pub fn fuzz(target: &Target) {
+    fuzz_some(FEW, target);
+}
+
+/// As `fuzz`, with so many inputs in a plain `cargo test`.
+pub fn fuzz_some(few: u64, target: &Target) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target.name);
     let mut kept: Vec<PathBuf> =
         std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|it| it.path()).collect();
     kept.sort();
-    let mut pool = Vec::new();
-    let mut ways = BTreeSet::new();
+    let mut pool = Pool::default();
     for path in kept {
         let bytes = std::fs::read(&path).expect("a file of the corpus");
-        ways.insert(try_one(target, &bytes, &format!("{}", path.display())));
-        pool.push(bytes);
+        let went = try_one(target, &bytes, &format!("{}", path.display()));
+        pool.add(bytes, went, 0);
     }
     for (index, bytes) in (target.seeds)().into_iter().enumerate() {
-        ways.insert(try_one(target, &bytes, &format!("seed {index}")));
-        pool.push(bytes);
+        let went = try_one(target, &bytes, &format!("seed {index}"));
+        pool.add(bytes, went, 0);
     }
-    assert!(!pool.is_empty(), "{}: nothing to begin with", target.name);
-    let (began, numbers) = (Instant::now(), inputs(FEW));
-    let mut done = 0;
+    assert!(!pool.ways.is_empty(), "{}: nothing to begin with", target.name);
+    let (began, numbers) = (Instant::now(), inputs(few));
+    let (mut done, mut taken) = (0u64, 0u64);
     for number in numbers.clone() {
         if number % 256 == 0 && time_is_up(began) {
             break;
         }
-        let mut rng = Rng::new(number ^ way(target.name));
-        let bytes = mutate::one(&pool, target.words, &mut rng);
-        let way = try_one(target, &bytes, &format!("input {number} of {}..{}", numbers.start, numbers.end));
+        let mut rng = Rng::new(number ^ number_of(target.name));
+        let bytes = mutate::one(pool.any(&mut rng), target.words, &mut rng);
+        let went = try_one(target, &bytes, &format!("input {number} of {}..{}", numbers.start, numbers.end));
         done += 1;
-        if ways.insert(way) {
-            if pool.len() < POOL {
-                pool.push(bytes);
-            } else {
-                pool[rng.below(POOL)] = bytes;
-            }
+        taken += u64::from(went.taken);
+        if !pool.ways.contains(&went.way) {
+            pool.add(bytes, went, rng.below(POOL));
         }
     }
-    println!("fuzz {}: {done} inputs, {} ways, {} kept", target.name, ways.len(), pool.len());
+    let percent = taken * 100 / done.max(1);
+    println!("fuzz {}: {done} inputs, {percent} % taken, {} ways", target.name, pool.ways.len());
 }
 
-fn try_one(target: &Target, bytes: &[u8], which: &str) -> u64 {
+/// What mutations begin with, in two parts: there are many ways to be refused, and few of them are interesting.
+#[derive(Default)]
+struct Pool {
+    refused: Vec<Vec<u8>>,
+    taken: Vec<Vec<u8>>,
+    ways: BTreeSet<u64>,
+}
+
+impl Pool {
+    /// `instead`: which one has to go if there is no room.
+    fn add(&mut self, bytes: Vec<u8>, went: Went, instead: usize) {
+        self.ways.insert(went.way);
+        let part = if went.taken { &mut self.taken } else { &mut self.refused };
+        if part.len() < POOL {
+            part.push(bytes);
+        } else {
+            part[instead] = bytes;
+        }
+    }
+
+    fn any(&self, rng: &mut Rng) -> &[Vec<u8>] {
+        let (one, other) = if rng.below(8) > 0 { (&self.taken, &self.refused) } else { (&self.refused, &self.taken) };
+        if one.is_empty() { other } else { one }
+    }
+}
+
+fn try_one(target: &Target, bytes: &[u8], which: &str) -> Went {
     let watch = Watch::begin(target.name, bytes);
     let outcome = catch_unwind(AssertUnwindSafe(|| (target.run)(bytes)));
     let (took, block) = watch.end();
@@ -114,7 +165,7 @@ fn try_one(target: &Target, bytes: &[u8], which: &str) -> u64 {
 /// Writes a broken input into the corpus, where it is run first from then on.
 pub fn keep(target: &str, bytes: &[u8]) -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target);
-    let path = folder.join(format!("found-{:08x}", way(bytes) as u32));
+    let path = folder.join(format!("found-{:08x}", number_of(bytes) as u32));
     let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, bytes));
     match written {
         Ok(()) => path.display().to_string(),

@@ -7,6 +7,7 @@ mod commands;
 mod dispatch;
 mod files;
 mod harness;
+mod learner;
 mod machine;
 mod mutate;
 mod network;
