@@ -162,7 +162,10 @@ fn reload(call: &mut Call) -> Outcome {
     }
     let image = call.disk.read(&path).map_err(|_| FAILED)?;
     let mut dbs: Vec<keyspace::Db> = server.dbs.iter().map(|_| keyspace::Db::new(server.seed)).collect();
-    let options = rdb::LoadOptions::of(&server.config, call.now, server.seed);
+    // With an append only file what has expired stays until it is removed by a DEL, which stands in that file too. A write to
+    // a key that was only dropped here would be read as one to the value that had expired.
+    let drop_expired = !server.config.appendonly;
+    let options = rdb::LoadOptions { drop_expired, ..rdb::LoadOptions::of(&server.config, call.now, server.seed) };
     let loaded = rdb::load(&image, &mut dbs, &options).map_err(|_| FAILED)?;
     if flush {
         server.scripting.libraries = Default::default();
