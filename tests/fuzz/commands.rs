@@ -1,5 +1,7 @@
 //! Random commands from the command table: every argument is made from its name in the syntax, now and then broken.
 
+pub use crate::drawn::pick;
+use crate::drawn::{Manner, NUMKEYS};
 use redlab::base::{Bytes, Rng};
 use redlab::engine::command::{ADMIN, Command, Group, WRITE};
 use redlab::engine::commands;
@@ -180,10 +182,12 @@ fn config_set(rng: &mut Rng) -> Vec<Bytes> {
     ["CONFIG", "SET", name, value].map(Bytes::from).to_vec()
 }
 
+const MANNER: Manner = Manner { optional: (2, 5), longest: 12, value };
+
 fn call(known: &Known, rng: &mut Rng) -> Vec<Bytes> {
     let mut words: Vec<Bytes> = known.command.name.split(' ').map(Bytes::from).collect();
     let names = words.len();
-    sequence(&known.items, rng, &mut words);
+    MANNER.sequence(&known.items, rng, &mut words);
     // A command is broken in a place or two, more often than it is right by chance.
     for _ in 0..[0, 0, 0, 0, 0, 1, 1, 2][rng.below(8)] {
         let at = names + rng.below((words.len() - names).max(1));
@@ -200,37 +204,6 @@ fn call(known: &Known, rng: &mut Rng) -> Vec<Bytes> {
         }
     }
     words
-}
-
-fn sequence(items: &[Item], rng: &mut Rng, words: &mut Vec<Bytes>) {
-    let from = words.len();
-    for item in items {
-        match item {
-            Item::Token(token) => {
-                words.push(if rng.below(4) == 0 { token.to_lowercase().into() } else { (*token).into() })
-            }
-            Item::Value(name) => words.push(value(name, rng)),
-            Item::Optional(sequences) if rng.below(5) < 2 => {
-                sequence(&sequences[rng.below(sequences.len())], rng, words)
-            }
-            Item::Optional(_) => {}
-            Item::OneOf(sequences) => sequence(&sequences[rng.below(sequences.len())], rng, words),
-            // Once more: the same shape with other values.
-            Item::Repeat if rng.below(2) == 0 && words.len() - from < 12 => {
-                let again = &items[..items.len() - 1];
-                sequence(again, rng, words);
-            }
-            Item::Repeat => {}
-        }
-    }
-    // How many keys there are is said before them; a number that fits is drawn often enough.
-    if let Some(at) = (from..words.len()).find(|&at| words[at] == *"#numkeys") {
-        words[at] = Bytes::from((1 + rng.below(3)).to_string());
-    }
-}
-
-pub fn pick<'a>(words: &[&'a str], rng: &mut Rng) -> &'a str {
-    words[rng.below(words.len())]
 }
 
 pub fn key(rng: &mut Rng) -> Bytes {
@@ -299,7 +272,7 @@ fn value(name: &str, rng: &mut Rng) -> Bytes {
         | "sourcekey" | "key-for-get" => {
             return key(rng);
         }
-        "numkeys" => "#numkeys",
+        "numkeys" => NUMKEYS,
         "field" | "member" | "element" | "pivot" | "member1" | "member2" => pick(
             &[
                 "a",

@@ -5,6 +5,7 @@
 
 mod commands;
 mod dispatch;
+mod drawn;
 mod files;
 mod harness;
 mod learner;

@@ -1,14 +1,17 @@
 //! Random commands from the command table: every argument is made from its name in the syntax.
 
+use crate::drawn::{Manner, NUMKEYS, pick};
 use redlab::base::{Bytes, Rng};
 use redlab::engine::command::Command;
-use redlab::engine::syntax::{self, Item};
+use redlab::engine::syntax;
+
+const MANNER: Manner = Manner { optional: (1, 3), longest: 8, value };
 
 /// The words of one call of `command`: mostly as its syntax says, now and then broken.
 pub fn call(command: &Command, rng: &mut Rng) -> Vec<Bytes> {
     let mut words: Vec<Bytes> = command.name.split(' ').map(Bytes::from).collect();
     let names = words.len();
-    sequence(&syntax::parse(command.syntax), rng, &mut words);
+    MANNER.sequence(&syntax::parse(command.syntax), rng, &mut words);
     match rng.below(12) {
         0 if words.len() > names => drop(words.remove(names + rng.below(words.len() - names))),
         1 => words.push(junk(rng)),
@@ -21,42 +24,11 @@ pub fn call(command: &Command, rng: &mut Rng) -> Vec<Bytes> {
     words
 }
 
-fn sequence(items: &[Item], rng: &mut Rng, words: &mut Vec<Bytes>) {
-    let from = words.len();
-    for item in items {
-        match item {
-            Item::Token(token) => {
-                words.push(if rng.below(4) == 0 { token.to_lowercase().into() } else { (*token).into() })
-            }
-            Item::Value(name) => words.push(value(name, rng)),
-            Item::Optional(sequences) if rng.below(3) == 0 => {
-                sequence(&sequences[rng.below(sequences.len())], rng, words)
-            }
-            Item::Optional(_) => {}
-            Item::OneOf(sequences) => sequence(&sequences[rng.below(sequences.len())], rng, words),
-            // Once more: the same shape with other values.
-            Item::Repeat if rng.below(2) == 0 && words.len() - from < 8 => {
-                let again = &items[..items.len() - 1];
-                sequence(again, rng, words);
-            }
-            Item::Repeat => {}
-        }
-    }
-    // How many keys there are is said before them; a number that fits is drawn often enough.
-    if let Some(at) = (from..words.len()).find(|&at| words[at] == *"#numkeys") {
-        words[at] = Bytes::from((1 + rng.below(3)).to_string());
-    }
-}
-
-fn pick<'a>(words: &[&'a str], rng: &mut Rng) -> &'a str {
-    words[rng.below(words.len())]
-}
-
 fn value(name: &str, rng: &mut Rng) -> Bytes {
     let text = match name {
         "key" | "source" | "destination" | "newkey" | "destkey" | "srckey" | "dstkey" | "key1" | "key2"
         | "sourcekey" => pick(&["str", "num", "list", "set", "ints", "hash", "zset", "none", "other"], rng),
-        "numkeys" => "#numkeys",
+        "numkeys" => NUMKEYS,
         "field" | "member" | "element" | "pivot" => pick(&["a", "b", "c", "1", "2", "30", "x y", ""], rng),
         "increment" | "decrement" => pick(&["1", "-3", "10", "2.5", "9223372036854775807"], rng),
         "score" => pick(&["1", "2", "-1.5", "inf", "3e2", "0"], rng),

@@ -11,6 +11,8 @@
 mod cluster;
 mod commands;
 mod differential;
+#[path = "../fuzz/drawn.rs"]
+mod drawn;
 mod eviction;
 mod generate;
 mod lessons;
