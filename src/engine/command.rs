@@ -14,12 +14,16 @@ pub type Outcome = Result<Reply, Refusal>;
 pub struct Command {
     /// Upper case; a subcommand's name has its container's before it: `CONFIG GET`.
     pub name: &'static str,
-    /// The arguments as `COMMAND DOCS` and the manual write them: `key seconds [NX | XX | GT | LT]`.
+    /// The arguments in the notation of `syntax`: `key seconds condition=[NX | XX | GT | LT]@7.0.0`.
     pub syntax: &'static str,
     /// In our own words, one sentence.
     pub summary: &'static str,
     pub since: &'static str,
     pub complexity: &'static str,
+    /// What versions changed of it: the version, and the change in our own words.
+    pub history: &'static [(&'static str, &'static str)],
+    /// Since when nobody should begin to use it, and what to use instead.
+    pub deprecated: Option<(&'static str, &'static str)>,
     pub group: Group,
     pub flags: Flags,
     /// ACL categories besides those that follow from group and flags.
@@ -95,6 +99,8 @@ pub const NO_MULTI: Flags = Flags(1 << 16);
 pub const MOVABLEKEYS: Flags = Flags(1 << 17);
 pub const ALLOW_BUSY: Flags = Flags(1 << 18);
 pub const NO_MANDATORY_KEYS: Flags = Flags(1 << 19);
+/// Told of by COMMAND DOCS only: servers send it to each other, or tests to a server.
+pub const SYSCMD: Flags = Flags(1 << 28);
 /// Not a flag that clients see: an `enable-...-command` parameter has to allow it.
 pub const PROTECTED: Flags = Flags(1 << 29);
 /// Not a flag that clients see: runs even inside MULTI instead of being queued.
@@ -157,6 +163,8 @@ impl Command {
         summary: "",
         since: "1.0.0",
         complexity: "O(1)",
+        history: &[],
+        deprecated: None,
         group: Group::Generic,
         flags: Flags::NONE,
         acl: &[],

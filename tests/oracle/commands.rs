@@ -1,5 +1,6 @@
 //! COMMAND: arity, flags, key positions, ACL categories, tips and key specs of every command, as redis-server 7.2.6 tells them
-//! (`commands-7.2.txt`, one command a line; the texts of COMMAND DOCS and the notes of key specs are our own or absent).
+//! (`commands-7.2.txt`, one command a line; the notes of key specs are absent). And COMMAND DOCS (`docs-7.2.txt`): versions,
+//! groups, flags and arguments; its texts are our own.
 //!
 //! To record anew: `REDLAB_RECORD_7_2=PROGRAM cargo test --test oracle commands`, with a redis-server 7.2 as the program.
 
@@ -110,19 +111,83 @@ fn assert_same(ours: &BTreeMap<String, String>, theirs: &BTreeMap<String, String
     assert!(lines.is_empty(), "{}", lines.join("\n"));
 }
 
-#[test]
-fn commands_are_described_as_by_7_2() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/commands-7.2.txt");
+/// That this server tells of its commands what is recorded in `file`, a command a line.
+#[track_caller]
+fn assert_as_recorded(file: &str, told_by: fn(&mut dyn Server) -> BTreeMap<String, String>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle").join(file);
     if let Ok(program) = std::env::var("REDLAB_RECORD_7_2") {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let theirs = facts_of(&mut Redis::start_program(&program, dir, &["--save", ""]).expect("it starts"));
+        let theirs = told_by(&mut Redis::start_program(&program, dir, &["--save", ""]).expect("it starts"));
         let lines: String = theirs.iter().map(|(name, facts)| format!("{name}: {facts}\n")).collect();
         std::fs::write(&path, lines).expect("writable");
     }
     let recorded = std::fs::read_to_string(&path).expect("it is part of the project");
     let pairs = recorded.lines().filter_map(|line| line.split_once(": "));
     let theirs = pairs.map(|(name, facts)| (name.to_owned(), facts.to_owned())).collect();
-    assert_same(&facts_of(&mut Engine::new(1)), &theirs);
+    assert_same(&told_by(&mut Engine::new(1)), &theirs);
+}
+
+#[test]
+fn commands_are_described_as_by_7_2() {
+    assert_as_recorded("commands-7.2.txt", facts_of);
+}
+
+/// The fields of a map, in the form of RESP2.
+fn fields(reply: &Reply) -> BTreeMap<String, &Reply> {
+    let Reply::Array(pairs) = reply else { panic!("a map is an array of pairs here, not {reply:?}") };
+    pairs.chunks(2).map(|pair| (text(&pair[0]), &pair[1])).collect()
+}
+
+/// An argument with all that is said of it: `name:type field=value (its arguments)`.
+fn argument(reply: &Reply) -> String {
+    let mut fields = fields(reply);
+    let parts = fields.remove("arguments").map(|parts| format!(" ({})", arguments(parts))).unwrap_or_default();
+    let mut take = |name: &str| fields.remove(name).map(text).unwrap_or_default();
+    let (name, kind) = (take("name"), take("type"));
+    let more: String = fields.iter().map(|(name, value)| format!(" {name}={}", text(value))).collect();
+    format!("{name}:{kind}{more}{parts}")
+}
+
+fn arguments(reply: &Reply) -> String {
+    let Reply::Array(items) = reply else { panic!("arguments are an array, not {reply:?}") };
+    items.iter().map(argument).collect::<Vec<_>>().join(", ")
+}
+
+/// What COMMAND DOCS says of each command, but for its texts: of these, only that there are any, and of which versions. Redis
+/// has no complexity of four commands.
+fn documented(reply: &Reply, all: &mut BTreeMap<String, String>) {
+    for (name, docs) in fields(reply) {
+        let mut fields = fields(docs);
+        if let Some(subcommands) = fields.remove("subcommands") {
+            documented(subcommands, all);
+        }
+        fields.remove("complexity");
+        let facts = fields.iter().map(|(name, value)| match name.as_str() {
+            "summary" | "replaced_by" => {
+                assert!(!text(value).is_empty(), "{name} says nothing");
+                name.clone()
+            }
+            "arguments" => format!("arguments {}", arguments(value)),
+            "history" => {
+                let Reply::Array(changes) = value else { panic!("history is an array, not {value:?}") };
+                let versions = changes.iter().map(|change| words(change).swap_remove(0));
+                format!("history {}", versions.collect::<Vec<_>>().join(","))
+            }
+            name => format!("{name} {}", text(value)),
+        });
+        all.insert(name.clone(), facts.collect::<Vec<_>>().join("; "));
+    }
+}
+
+fn documented_by(server: &mut dyn Server) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    documented(&server.request("", &["COMMAND", "DOCS"].map(Bytes::from)), &mut all);
+    all
+}
+
+#[test]
+fn commands_are_documented_as_by_7_2() {
+    assert_as_recorded("docs-7.2.txt", documented_by);
 }
 
 #[test]

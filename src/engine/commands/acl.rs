@@ -43,7 +43,7 @@ pub const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "ACL GENPASS",
-            syntax: "[bits]",
+            syntax: "[bits:integer]",
             summary: "Make up a password.",
             since: "6.0.0",
             flags: NOSCRIPT.with(LOADING).with(STALE),
@@ -56,6 +56,10 @@ pub const COMMANDS: &[Command] = &[Command {
             summary: "Describe a user.",
             since: "6.0.0",
             complexity: "O(N)",
+            history: &[
+                ("6.2.0", "The channels that a user may use are told too."),
+                ("7.0.0", "Selectors are told, and keys and channels as rules instead of lists."),
+            ],
             flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
             run: getuser,
             ..Command::SERVER
@@ -88,10 +92,11 @@ pub const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "ACL LOG",
-            syntax: "[count | RESET]",
+            syntax: "operation=[count | RESET]",
             summary: "Read who was refused what.",
             since: "6.0.0",
             complexity: "O(N)",
+            history: &[("7.2.0", "Each entry has a number and tells when it was begun and last added to.")],
             flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
             run: log,
             ..Command::SERVER
@@ -112,6 +117,10 @@ pub const COMMANDS: &[Command] = &[Command {
             summary: "Make or change a user.",
             since: "6.0.0",
             complexity: "O(N)",
+            history: &[
+                ("6.2.0", "Rules for channels."),
+                ("7.0.0", "Selectors, and rules that tell reading a key from writing it."),
+            ],
             flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             run: setuser,

@@ -18,7 +18,7 @@ pub const COMMANDS: &[Command] = &[Command {
     sub: &[
         Command {
             name: "CLIENT CACHING",
-            syntax: "<YES | NO>",
+            syntax: "mode=<YES | NO>",
             summary: "Say whether the keys of the next command are to be tracked.",
             since: "6.0.0",
             flags: NOSCRIPT.with(LOADING).with(STALE),
@@ -68,20 +68,40 @@ pub const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "CLIENT KILL",
-            syntax: "<ip:port | <ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB> | USER username | ADDR ip:port | LADDR ip:port | SKIPME <YES | NO>> [<ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB> | USER username | ADDR ip:port | LADDR ip:port | SKIPME <YES | NO>> ...]>",
+            syntax: "filter=<old-format=ip:port@-2.8.12 | new-format=<ID client-id?=client-id@2.8.12 | TYPE \
+                     client-type?=<NORMAL | MASTER@3.2.0 | SLAVE | REPLICA@5.0.0 | PUBSUB>@2.8.12 | USER \
+                     username?=username | ADDR addr?=ip:port | LADDR laddr?=ip:port@6.2.0 | SKIPME skipme?=<YES | \
+                     NO>> [<ID client-id | TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB> | USER \
+                     username | ADDR ip:port | LADDR ip:port | SKIPME <YES | NO>> ...]>",
             summary: "Close connections.",
             since: "2.4.0",
             complexity: "O(N)",
+            history: &[
+                ("2.8.12", "Filters instead of an address."),
+                ("2.8.12", "`ID`."),
+                ("3.2.0", "`TYPE master`."),
+                ("5.0.0", "`TYPE replica`, with `slave` as its older name."),
+                ("6.2.0", "`LADDR`."),
+            ],
             flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
             run: kill,
             ..Command::CONNECTION
         },
         Command {
             name: "CLIENT LIST",
-            syntax: "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
+            syntax: "[TYPE client-type=<NORMAL | MASTER | REPLICA | PUBSUB>@5.0.0] [ID client-id@6.2.0 \
+                     [client-id ...]]",
             summary: "Describe all connections.",
             since: "2.4.0",
             complexity: "O(N)",
+            history: &[
+                ("2.8.12", "The field `id`."),
+                ("5.0.0", "`TYPE`."),
+                ("6.0.0", "The field `user`."),
+                ("6.2.0", "The fields `argv-mem`, `tot-mem`, `laddr` and `redir`, and `ID`."),
+                ("7.0.0", "The fields `resp`, `multi-mem`, `rbs` and `rbp`."),
+                ("7.0.3", "The field `ssub`."),
+            ],
             flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
             tips: &["nondeterministic_output"],
             run: list,
@@ -89,7 +109,7 @@ pub const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "CLIENT NO-EVICT",
-            syntax: "<ON | OFF>",
+            syntax: "enabled=<ON | OFF>",
             summary: "Protect this connection from being closed for want of memory.",
             since: "7.0.0",
             flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
@@ -98,7 +118,7 @@ pub const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "CLIENT NO-TOUCH",
-            syntax: "<ON | OFF>",
+            syntax: "enabled=<ON | OFF>",
             summary: "Let the commands of this connection leave no mark on access times.",
             since: "7.2.0",
             flags: NOSCRIPT.with(LOADING).with(STALE),
@@ -107,16 +127,17 @@ pub const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "CLIENT PAUSE",
-            syntax: "timeout [WRITE | ALL]",
+            syntax: "timeout:integer mode=[WRITE | ALL]@6.2.0",
             summary: "Make all clients wait for a while.",
             since: "3.0.0",
+            history: &[("6.2.0", "`WRITE` and `ALL`.")],
             flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
             run: pause,
             ..Command::CONNECTION
         },
         Command {
             name: "CLIENT REPLY",
-            syntax: "<ON | OFF | SKIP>",
+            syntax: "action=<ON | OFF | SKIP>",
             summary: "Switch the replies to this connection off and on.",
             since: "3.2.0",
             flags: NOSCRIPT.with(LOADING).with(STALE),
@@ -125,7 +146,7 @@ pub const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "CLIENT SETINFO",
-            syntax: "<LIB-NAME libname | LIB-VER libver>",
+            syntax: "attr=<LIB-NAME libname | LIB-VER libver>",
             summary: "Tell the server which client library is in use.",
             since: "7.2.0",
             flags: NOSCRIPT.with(LOADING).with(STALE),
@@ -145,7 +166,8 @@ pub const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "CLIENT TRACKING",
-            syntax: "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
+            syntax: "status=<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] \
+                     [OPTIN] [OPTOUT] [NOLOOP]",
             summary: "Be told when keys that were read here change.",
             since: "6.0.0",
             flags: NOSCRIPT.with(LOADING).with(STALE),
@@ -162,7 +184,7 @@ pub const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "CLIENT UNBLOCK",
-            syntax: "client-id [TIMEOUT | ERROR]",
+            syntax: "client-id unblock-type=[TIMEOUT | ERROR]",
             summary: "End the wait of a blocked client.",
             since: "5.0.0",
             complexity: "O(log N)",

@@ -11,18 +11,20 @@ use std::sync::Arc;
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "AUTH",
-        syntax: "[username] password",
+        syntax: "[username@6.0.0] password",
         summary: "Say who you are, with a password.",
         complexity: "O(N)",
+        history: &[("6.0.0", "A username may be given before the password.")],
         flags: NOSCRIPT.with(LOADING).with(STALE).with(FAST).with(NO_AUTH).with(ALLOW_BUSY),
         run: auth,
         ..Command::CONNECTION
     },
     Command {
         name: "HELLO",
-        syntax: "[protover [AUTH username password] [SETNAME clientname]]",
+        syntax: "arguments=[protover:integer [AUTH auth=(username password)] [SETNAME clientname]]",
         summary: "Choose the protocol, and log in or name the connection on the way.",
         since: "6.0.0",
+        history: &[("6.2.0", "May be called without a version, to ask for what is in use.")],
         flags: NOSCRIPT.with(LOADING).with(STALE).with(FAST).with(NO_AUTH).with(ALLOW_BUSY),
         run: hello,
         ..Command::CONNECTION
@@ -54,8 +56,9 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "QUIT",
-        syntax: "[ignored ...]",
+        syntax: "[ignored:hidden ...]",
         summary: "Close the connection.",
+        deprecated: Some(("7.2.0", "closing the connection")),
         flags: ALLOW_BUSY.with(NOSCRIPT).with(LOADING).with(STALE).with(FAST).with(NO_AUTH).with(NOT_QUEUED),
         run: quit,
         ..Command::CONNECTION

@@ -17,16 +17,18 @@ const TELLS: Command = Command { flags: READONLY.with(FAST), ..SETS };
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "EXPIRE",
-        syntax: "key seconds [NX | XX | GT | LT]",
+        syntax: "key seconds condition=[NX | XX | GT | LT]@7.0.0",
         summary: "Let a key expire in so many seconds.",
+        history: &[("7.0.0", "`NX`, `XX`, `GT` and `LT`.")],
         run: |call| expire(call, Clock::Span, 1000),
         ..SETS
     },
     Command {
         name: "EXPIREAT",
-        syntax: "key unix-time-seconds [NX | XX | GT | LT]",
+        syntax: "key unix-time-seconds condition=[NX | XX | GT | LT]@7.0.0",
         summary: "Let a key expire at a moment, in seconds since 1970.",
         since: "1.2.0",
+        history: &[("7.0.0", "`NX`, `XX`, `GT` and `LT`.")],
         run: |call| expire(call, Clock::Moment, 1000),
         ..SETS
     },
@@ -48,17 +50,19 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "PEXPIRE",
-        syntax: "key milliseconds [NX | XX | GT | LT]",
+        syntax: "key milliseconds condition=[NX | XX | GT | LT]@7.0.0",
         summary: "Let a key expire in so many milliseconds.",
         since: "2.6.0",
+        history: &[("7.0.0", "`NX`, `XX`, `GT` and `LT`.")],
         run: |call| expire(call, Clock::Span, 1),
         ..SETS
     },
     Command {
         name: "PEXPIREAT",
-        syntax: "key unix-time-milliseconds [NX | XX | GT | LT]",
+        syntax: "key unix-time-milliseconds condition=[NX | XX | GT | LT]@7.0.0",
         summary: "Let a key expire at a moment, in milliseconds since 1970.",
         since: "2.6.0",
+        history: &[("7.0.0", "`NX`, `XX`, `GT` and `LT`.")],
         run: |call| expire(call, Clock::Moment, 1),
         ..SETS
     },
@@ -75,6 +79,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key",
         summary: "How long a key has to live, in milliseconds.",
         since: "2.6.0",
+        history: &[("2.8.0", "Answers -2 if there is no such key.")],
         tips: &["nondeterministic_output"],
         run: |call| Ok(told(call, Millis::since)),
         ..TELLS
@@ -83,6 +88,7 @@ pub const COMMANDS: &[Command] = &[
         name: "TTL",
         syntax: "key",
         summary: "How long a key has to live, in seconds.",
+        history: &[("2.8.0", "Answers -2 if there is no such key.")],
         tips: &["nondeterministic_output"],
         run: |call| Ok(told(call, |at, now| rounded_secs(at.since(now)))),
         ..TELLS

@@ -19,9 +19,10 @@ const ANY_OUTPUT: &[&str] = &["nondeterministic_output"];
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "HSET",
-        syntax: "key field value [field value ...]",
+        syntax: "key data=(field value) [field value ...]",
         summary: "Set fields of a hash; create the hash if there is none.",
         complexity: "O(1) for each field",
+        history: &[("4.0.0", "Takes several fields.")],
         run: hset,
         ..WRITER
     },
@@ -52,9 +53,10 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "HMSET",
-        syntax: "key field value [field value ...]",
+        syntax: "key data=(field value) [field value ...]",
         summary: "Set fields of a hash. HSET does the same.",
         complexity: "O(N), N fields set",
+        deprecated: Some(("4.0.0", "`HSET` with several fields")),
         run: hset,
         ..WRITER
     },
@@ -71,6 +73,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key field [field ...]",
         summary: "Delete fields of a hash; the key goes with its last field.",
         complexity: "O(N), N fields to delete",
+        history: &[("2.4.0", "Takes several fields.")],
         flags: WRITE.with(FAST),
         run: hdel,
         ..READER
@@ -128,7 +131,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "HINCRBYFLOAT",
-        syntax: "key field increment",
+        syntax: "key field increment:double",
         summary: "Add to the number in a field of a hash; a missing one counts as 0.",
         since: "2.6.0",
         complexity: "O(1)",
@@ -137,7 +140,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "HRANDFIELD",
-        syntax: "key [count [WITHVALUES]]",
+        syntax: "key options=[count [WITHVALUES]]",
         summary: "Read random fields of a hash; a negative count allows repeats.",
         since: "6.2.0",
         complexity: "O(N), N fields returned",

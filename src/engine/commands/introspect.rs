@@ -4,15 +4,14 @@ use crate::base::{Bytes, glob};
 use crate::engine::Call;
 use crate::engine::command::{self, Flags, Group, Keys, Spec};
 use crate::engine::command::{Command, LOADING, Outcome, STALE};
-use crate::engine::commands::{self, Entry, key_flags};
+use crate::engine::commands::{self, Entry, docs, key_flags};
 use crate::engine::refusal::{self, Refusal};
-use crate::engine::syntax::{self, Item};
 use crate::resp::Reply;
 use std::sync::LazyLock;
 
 pub const COMMANDS: &[Command] = &[Command {
     name: "COMMAND",
-    syntax: "[subcommand]",
+    syntax: "[subcommand:hidden]",
     summary: "Describe the commands there are.",
     since: "2.8.13",
     complexity: "O(N)",
@@ -39,7 +38,7 @@ pub const COMMANDS: &[Command] = &[Command {
             flags: LOADING.with(STALE),
             acl: &["connection"],
             tips: &["nondeterministic_output_order"],
-            run: docs,
+            run: docs::docs,
             ..Command::SERVER
         },
         Command {
@@ -79,6 +78,7 @@ pub const COMMANDS: &[Command] = &[Command {
             summary: "Read how clients are to treat commands.",
             since: "2.8.13",
             complexity: "O(N)",
+            history: &[("7.0.0", "Tells of all commands if none is named.")],
             flags: LOADING.with(STALE),
             acl: &["connection"],
             tips: &["nondeterministic_output_order"],
@@ -87,7 +87,7 @@ pub const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "COMMAND LIST",
-            syntax: "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
+            syntax: "[FILTERBY filterby=<MODULE module-name | ACLCAT category | PATTERN pattern>]",
             summary: "List the names of the commands.",
             since: "7.0.0",
             complexity: "O(N)",
@@ -159,7 +159,7 @@ pub fn category(name: &[u8]) -> Option<(&'static str, &'static [&'static Entry])
 }
 
 /// The group as COMMAND DOCS names it, and the category that goes with it.
-fn group(group: Group) -> (&'static str, Option<&'static str>) {
+pub fn group(group: Group) -> (&'static str, Option<&'static str>) {
     match group {
         Group::Generic => ("generic", Some("keyspace")),
         Group::String => ("string", Some("string")),
@@ -240,7 +240,7 @@ fn flag_set(flags: &'static str) -> Reply {
     Reply::Set(flags.split(' ').map(Reply::status).collect())
 }
 
-fn key_specs(command: &Command) -> Vec<Reply> {
+pub fn key_specs(command: &Command) -> Vec<Reply> {
     let map = |pairs: Vec<(&'static str, Reply)>| {
         Reply::Map(pairs.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect())
     };
@@ -293,7 +293,7 @@ fn key_specs(command: &Command) -> Vec<Reply> {
     }
 }
 
-fn top_level() -> impl Iterator<Item = &'static Entry> {
+pub fn top_level() -> impl Iterator<Item = &'static Entry> {
     (0..commands::count()).map(commands::nth).filter(|entry| !entry.command.name.contains(' '))
 }
 
@@ -365,120 +365,6 @@ fn getkeysandflags(call: &mut Call) -> Outcome {
     let pair =
         |(place, flags): (usize, &'static str)| Reply::Array(vec![Reply::Bulk(args[place].clone()), flag_set(flags)]);
     Ok(Reply::Array(key_flags::of_call(command, args).into_iter().map(pair).collect()))
-}
-
-fn docs(call: &mut Call) -> Outcome {
-    let wanted: Vec<&Entry> = if call.args.len() == 2 {
-        top_level().collect()
-    } else {
-        call.args[2..].iter().filter_map(|name| commands::by_full_name(name)).collect()
-    };
-    Ok(Reply::Map(wanted.into_iter().map(docs_of).collect()))
-}
-
-fn docs_of(entry: &Entry) -> (Reply, Reply) {
-    let command = entry.command;
-    let mut fields = vec![
-        ("summary", Reply::bulk(command.summary)),
-        ("since", Reply::bulk(command.since)),
-        ("group", Reply::bulk(group(command.group).0)),
-        ("complexity", Reply::bulk(command.complexity)),
-    ];
-    let arguments = syntax::parse(command.syntax);
-    if !arguments.is_empty() && command.sub.is_empty() {
-        fields.push(("arguments", Reply::Array(arguments_of(&arguments))));
-    }
-    if !command.sub.is_empty() {
-        let subs = entry.index + 1..=entry.index + command.sub.len();
-        fields.push(("subcommands", Reply::Map(subs.map(|index| docs_of(commands::nth(index))).collect())));
-    }
-    let fields = fields.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect();
-    (Reply::bulk(command.full_name()), Reply::Map(fields))
-}
-
-fn argument(name: &str, kind: &str, more: Vec<(&str, Reply)>) -> Reply {
-    let fixed = [("name", Reply::bulk(name)), ("type", Reply::bulk(kind))];
-    Reply::Map(fixed.into_iter().chain(more).map(|(name, value)| (Reply::bulk(name), value)).collect())
-}
-
-/// A sequence of arguments as COMMAND DOCS describes them.
-fn arguments_of(items: &[Item]) -> Vec<Reply> {
-    let mut all = Vec::new();
-    let mut rest = items.iter().peekable();
-    while let Some(item) = rest.next() {
-        all.push(match item {
-            Item::Repeat => continue,
-            Item::Value(name) => argument(name, kind_of(name), Vec::new()),
-            Item::Token(token) => {
-                // A word and the value behind it are one argument with a token.
-                if let Some(Item::Value(name)) = rest.peek() {
-                    rest.next();
-                    argument(name, kind_of(name), vec![("token", Reply::bulk(*token))])
-                } else {
-                    argument(&token.to_ascii_lowercase(), "pure-token", vec![("token", Reply::bulk(*token))])
-                }
-            }
-            Item::Optional(sequences) => choice(sequences, vec![("flags", flags_of(sequences, true))]),
-            Item::OneOf(sequences) => choice(sequences, Vec::new()),
-        });
-    }
-    all
-}
-
-fn flags_of(sequences: &[Vec<Item>], optional: bool) -> Reply {
-    let repeats = sequences.iter().any(|sequence| sequence.contains(&Item::Repeat));
-    let flags = [(optional, "optional"), (repeats, "multiple")];
-    Reply::Set(flags.iter().filter(|(set, _)| *set).map(|(_, name)| Reply::status(name)).collect())
-}
-
-fn choice(sequences: &[Vec<Item>], more: Vec<(&str, Reply)>) -> Reply {
-    let block = |sequence: &[Item]| match arguments_of(sequence) {
-        mut one if one.len() == 1 => one.remove(0),
-        many => argument("block", "block", vec![("arguments", Reply::Array(many))]),
-    };
-    if let [only] = sequences {
-        let Reply::Map(mut fields) = block(only) else { unreachable!("arguments are maps") };
-        fields.extend(more.into_iter().map(|(name, value)| (Reply::bulk(name), value)));
-        return Reply::Map(fields);
-    }
-    let alternatives = Reply::Array(sequences.iter().map(|sequence| block(sequence)).collect());
-    argument("choice", "oneof", more.into_iter().chain([("arguments", alternatives)]).collect())
-}
-
-/// The type of a value, guessed from the name that the manual gives it.
-fn kind_of(name: &str) -> &'static str {
-    const INTEGERS: [&str; 22] = [
-        "seconds",
-        "milliseconds",
-        "count",
-        "numkeys",
-        "offset",
-        "start",
-        "stop",
-        "end",
-        "index",
-        "increment",
-        "decrement",
-        "cursor",
-        "limit",
-        "maxlen",
-        "rank",
-        "len",
-        "db",
-        "destination-db",
-        "client-id",
-        "numreplicas",
-        "protover",
-        "length",
-    ];
-    match name {
-        "key" | "source" | "destination" | "newkey" | "numkey" => "key",
-        "pattern" => "pattern",
-        "timeout" | "score" | "weight" | "longitude" | "latitude" | "min" | "max" => "double",
-        "unix-time-seconds" | "unix-time-milliseconds" => "unix-time",
-        _ if INTEGERS.contains(&name) => "integer",
-        _ => "string",
-    }
 }
 
 fn help(_: &mut Call) -> Outcome {

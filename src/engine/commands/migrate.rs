@@ -12,10 +12,13 @@ use crate::resp::{Reply, encode};
 
 pub const COMMANDS: &[Command] = &[Command {
     name: "MIGRATE",
-    syntax: "host port <key | \"\"> destination-db timeout [COPY] [REPLACE] [AUTH password | AUTH2 username password] [KEYS key [key ...]]",
+    syntax: "host port key-selector=<key | empty-string=\"\"> destination-db timeout:integer [COPY@3.0.0] \
+             [REPLACE@3.0.0] authentication=[AUTH auth=password@4.0.7 | AUTH2 auth2=(username password)@6.0.0] [KEYS \
+             keys=key@3.0.6 [key ...]]",
     summary: "Hand keys over to another server, so that they are never in both or in none.",
     since: "2.6.0",
     complexity: "O(N*M) for the DUMP here, the RESTORE there and the way, N the number of elements and M their size",
+    history: &[("3.0.0", "`COPY` and `REPLACE`."), ("3.0.6", "`KEYS`."), ("4.0.7", "`AUTH`."), ("6.0.0", "`AUTH2`.")],
     flags: WRITE.with(MOVABLEKEYS),
     acl: &["keyspace", "dangerous"],
     keys: Keys::Told { find: keys, specs: &[Spec::At(3), Spec::Behind { word: "KEYS", from: -2, last: -1 }] },

@@ -32,6 +32,7 @@ pub mod transactions;
 
 pub mod acl;
 pub mod debug;
+pub mod docs;
 pub mod info;
 pub mod introspect;
 pub mod key_flags;

@@ -40,7 +40,7 @@ pub const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "MODULE LOADEX",
-            syntax: "path [CONFIG name value [CONFIG name value ...]] [ARGS args [args ...]]",
+            syntax: "path [CONFIG configs=(name value) [CONFIG name value ...]] [ARGS args [args ...]]",
             summary: "Load a module with options.",
             since: "7.0.0",
             flags: NO_ASYNC_LOADING.with(ADMIN).with(NOSCRIPT).with(PROTECTED),

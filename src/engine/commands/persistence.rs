@@ -21,9 +21,10 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "BGSAVE",
-        syntax: "[SCHEDULE]",
+        syntax: "[SCHEDULE@3.2.2]",
         summary: "Write the data set to the RDB file in the background.",
         complexity: "O(1)",
+        history: &[("3.2.2", "`SCHEDULE`.")],
         flags: ADMIN.with(NOSCRIPT).with(NO_ASYNC_LOADING),
         run: bgsave,
         ..Command::SERVER
@@ -48,9 +49,10 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "SHUTDOWN",
-        syntax: "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+        syntax: "save-selector=[NOSAVE | SAVE] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]",
         summary: "Save as the configuration asks for, then end the server.",
         complexity: "O(N) when saving, where N is the number of keys in all databases",
+        history: &[("7.0.0", "`NOW`, `FORCE` and `ABORT`.")],
         flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE).with(NO_MULTI).with(ALLOW_BUSY),
         run: shutdown,
         ..Command::SERVER

@@ -12,7 +12,7 @@ const ACKED: &[&str] = &["request_policy:all_shards", "response_policy:agg_min"]
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "WAIT",
-        syntax: "numreplicas timeout",
+        syntax: "numreplicas timeout:integer",
         summary: "Wait until replicas have received the writes of this connection.",
         since: "3.0.0",
         acl: &["connection"],
@@ -22,7 +22,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "WAITAOF",
-        syntax: "numlocal numreplicas timeout",
+        syntax: "numlocal:integer numreplicas timeout:integer",
         summary: "Wait until the writes of this connection are in the append only files, here and of replicas.",
         since: "7.2.0",
         flags: NOSCRIPT,
@@ -42,7 +42,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "REPLICAOF",
-        syntax: "<host port | NO ONE>",
+        syntax: "args=<host-port=(host port) | no-one=(NO ONE)>",
         summary: "Follow a primary, or follow nobody any more.",
         since: "5.0.0",
         flags: NO_ASYNC_LOADING.with(ADMIN).with(NOSCRIPT).with(STALE),
@@ -51,15 +51,16 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "SLAVEOF",
-        syntax: "<host port | NO ONE>",
+        syntax: "args=<host-port=(host port) | no-one=(NO ONE)>",
         summary: "Follow a primary, or follow nobody any more.",
+        deprecated: Some(("5.0.0", "`REPLICAOF`")),
         flags: NO_ASYNC_LOADING.with(ADMIN).with(NOSCRIPT).with(STALE),
         run: replicaof,
         ..Command::SERVER
     },
     Command {
         name: "FAILOVER",
-        syntax: "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]",
+        syntax: "[TO target=(host port [FORCE])] [ABORT] [TIMEOUT milliseconds]",
         summary: "Let a replica take over.",
         since: "6.2.0",
         flags: ADMIN.with(NOSCRIPT).with(STALE),
@@ -68,7 +69,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "PSYNC",
-        syntax: "replicationid offset [argument ...]",
+        syntax: "replicationid offset [argument:hidden ...]",
         summary: "Servers among themselves: go on with the stream, or get a snapshot first.",
         since: "2.8.0",
         complexity: "",
@@ -86,10 +87,10 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "REPLCONF",
-        syntax: "[option value ...]",
+        syntax: "[option:hidden value:hidden ...]",
         summary: "Servers among themselves: what a replica says of itself, and how far it is.",
         since: "3.0.0",
-        flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE).with(ALLOW_BUSY),
+        flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE).with(ALLOW_BUSY).with(SYSCMD),
         run: attach::replconf,
         ..Command::SERVER
     },

@@ -19,9 +19,10 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "FLUSHDB",
-        syntax: "[ASYNC | SYNC]",
+        syntax: "flush-type=[ASYNC@4.0.0 | SYNC@6.2.0]",
         summary: "Remove all keys of the current database.",
         complexity: "O(N)",
+        history: &[("4.0.0", "`ASYNC`."), ("6.2.0", "`SYNC`.")],
         flags: WRITE,
         acl: &["keyspace", "dangerous"],
         tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
@@ -30,9 +31,10 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "FLUSHALL",
-        syntax: "[ASYNC | SYNC]",
+        syntax: "flush-type=[ASYNC@4.0.0 | SYNC@6.2.0]",
         summary: "Remove all keys of all databases.",
         complexity: "O(N)",
+        history: &[("4.0.0", "`ASYNC`."), ("6.2.0", "`SYNC`.")],
         flags: WRITE,
         acl: &["keyspace", "dangerous"],
         tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
@@ -41,7 +43,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "SWAPDB",
-        syntax: "index1 index2",
+        syntax: "index1:integer index2:integer",
         summary: "Exchange the contents of two databases.",
         since: "4.0.0",
         complexity: "O(N)",
@@ -61,7 +63,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "LOLWUT",
-        syntax: "[VERSION version]",
+        syntax: "[VERSION version:integer]",
         summary: "See a drawing, and the version.",
         since: "5.0.0",
         flags: READONLY.with(FAST),

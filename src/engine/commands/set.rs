@@ -23,6 +23,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key member [member ...]",
         summary: "Add members to a set; create the set if there is none.",
         complexity: "O(1) for each member",
+        history: &[("2.4.0", "Takes several members.")],
         flags: WRITE.with(DENYOOM).with(FAST),
         run: sadd,
         ..READER
@@ -32,6 +33,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key member [member ...]",
         summary: "Remove members of a set; the key goes with its last member.",
         complexity: "O(N), N members to remove",
+        history: &[("2.4.0", "Takes several members.")],
         run: srem,
         ..FAST_WRITER
     },
@@ -80,18 +82,20 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "SPOP",
-        syntax: "key [count]",
+        syntax: "key [count@3.2.0]",
         summary: "Take random members out of a set.",
         complexity: "O(1); with a count O(N), N members returned",
+        history: &[("3.2.0", "Takes a count.")],
         tips: ANY_OUTPUT,
         run: spop,
         ..FAST_WRITER
     },
     Command {
         name: "SRANDMEMBER",
-        syntax: "key [count]",
+        syntax: "key [count@2.6.0]",
         summary: "Read random members of a set; a negative count allows repeats.",
         complexity: "O(1); with a count O(N), N members returned",
+        history: &[("2.6.0", "Takes a count.")],
         tips: ANY_OUTPUT,
         run: srandmember,
         ..READER

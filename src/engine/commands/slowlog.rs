@@ -21,6 +21,7 @@ pub const COMMANDS: &[Command] = &[
                 summary: "Read the newest entries of the slow log.",
                 since: "2.2.12",
                 complexity: "O(N)",
+                history: &[("4.0.0", "Address and name of the client.")],
                 flags: ADMIN.with(LOADING).with(STALE),
                 tips: &["request_policy:all_nodes", "nondeterministic_output"],
                 run: get,
@@ -91,7 +92,7 @@ pub const COMMANDS: &[Command] = &[
             },
             Command {
                 name: "LATENCY HISTOGRAM",
-                syntax: "[COMMAND [COMMAND ...]]",
+                syntax: "[command [command ...]]",
                 summary: "Read how the durations of commands are spread.",
                 since: "7.0.0",
                 complexity: "O(N)",

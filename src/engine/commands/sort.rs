@@ -22,7 +22,8 @@ const BASE: Command = Command {
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "SORT",
-        syntax: "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] [ASC | DESC] [ALPHA] [STORE destination]",
+        syntax: "key [BY by-pattern=pattern#1] [LIMIT limit=(offset count)] [GET get-pattern=pattern#1 [GET pattern \
+                 ...]] order=[ASC | DESC] [sorting=ALPHA] [STORE destination#2]",
         summary: "Sort a collection, by itself or by other keys; return or store the result.",
         flags: WRITE.with(DENYOOM).with(MOVABLEKEYS),
         keys: Keys::Told { find: key_and_store, specs: &[Spec::At(1), Spec::Unknown, Spec::Unknown] },
@@ -31,7 +32,8 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "SORT_RO",
-        syntax: "key [BY by-pattern] [LIMIT offset count] [GET get-pattern [GET get-pattern ...]] [ASC | DESC] [ALPHA]",
+        syntax: "key [BY by-pattern=pattern#1] [LIMIT limit=(offset count)] [GET get-pattern=pattern#1 [GET pattern \
+                 ...]] order=[ASC | DESC] [sorting=ALPHA]",
         summary: "Sort a collection, by itself or by other keys; return the result.",
         since: "7.0.0",
         flags: READONLY.with(MOVABLEKEYS),

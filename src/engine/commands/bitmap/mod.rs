@@ -15,10 +15,11 @@ use crate::resp::Reply;
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "BITCOUNT",
-        syntax: "key [start end [BYTE | BIT]]",
+        syntax: "key range=[start end unit=[BYTE | BIT]@7.0.0]",
         summary: "How many bits are set, in a string or a part of it.",
         since: "2.6.0",
         complexity: "O(N), N the length of the part",
+        history: &[("7.0.0", "`BYTE` and `BIT`.")],
         flags: READONLY,
         keys: ONE_KEY,
         run: bitcount,
@@ -26,7 +27,10 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "BITFIELD",
-        syntax: "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset value | INCRBY encoding offset increment> [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset value | INCRBY encoding offset increment> ...]]",
+        syntax: "key [operation=<GET get-block=(encoding offset) | write=([OVERFLOW overflow-block=<WRAP | SAT | \
+                 FAIL>] write-operation=<SET set-block=(encoding offset value:integer) | INCRBY \
+                 incrby-block=(encoding offset increment)>)> [<GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] \
+                 <SET encoding offset value | INCRBY encoding offset increment>> ...]]",
         summary: "Read and write integers of any width inside of a string.",
         since: "3.2.0",
         complexity: "O(1) for each operation",
@@ -37,7 +41,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "BITFIELD_RO",
-        syntax: "key [GET encoding offset [GET encoding offset ...]]",
+        syntax: "key [GET get-block=(encoding offset) [GET encoding offset ...]]",
         summary: "Read integers of any width inside of a string.",
         since: "6.0.0",
         complexity: "O(1) for each operation",
@@ -48,7 +52,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "BITOP",
-        syntax: "<AND | OR | XOR | NOT> destkey key [key ...]",
+        syntax: "operation=<AND | OR | XOR | NOT> destkey key [key ...]",
         summary: "Combine strings bit by bit and store the result.",
         since: "2.6.0",
         complexity: "O(N), N the length of the longest string",
@@ -59,10 +63,11 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "BITPOS",
-        syntax: "key bit [start [end [BYTE | BIT]]]",
+        syntax: "key bit:integer range=[start end-unit-block=[end unit=[BYTE | BIT]@7.0.0]]",
         summary: "Where the first bit stands that is set, or not set.",
         since: "2.8.7",
         complexity: "O(N), N the length of the part",
+        history: &[("7.0.0", "`BYTE` and `BIT`.")],
         flags: READONLY,
         keys: ONE_KEY,
         run: bitpos,
@@ -80,7 +85,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "SETBIT",
-        syntax: "key offset value",
+        syntax: "key offset value:integer",
         summary: "Set or clear one bit; what it was before.",
         since: "2.2.0",
         flags: WRITE.with(DENYOOM),

@@ -78,7 +78,7 @@ pub const COMMANDS: &[Command] = &[
             },
             Command {
                 name: "CLUSTER ADDSLOTSRANGE",
-                syntax: "start-slot end-slot [start-slot end-slot ...]",
+                syntax: "range=(start-slot end-slot) [start-slot end-slot ...]",
                 summary: "Make this node the owner of ranges of free slots.",
                 since: "7.0.0",
                 complexity: "O(N), N the number of slots",
@@ -119,7 +119,7 @@ pub const COMMANDS: &[Command] = &[
             },
             Command {
                 name: "CLUSTER DELSLOTSRANGE",
-                syntax: "start-slot end-slot [start-slot end-slot ...]",
+                syntax: "range=(start-slot end-slot) [start-slot end-slot ...]",
                 summary: "Forget who owns the slots of these ranges.",
                 since: "7.0.0",
                 complexity: "O(N), N the number of slots",
@@ -128,7 +128,7 @@ pub const COMMANDS: &[Command] = &[
             },
             Command {
                 name: "CLUSTER FAILOVER",
-                syntax: "[FORCE | TAKEOVER]",
+                syntax: "options=[FORCE | TAKEOVER]",
                 summary: "Let this replica take its primary's place.",
                 run: nodes::failover,
                 ..CHANGE
@@ -171,7 +171,7 @@ pub const COMMANDS: &[Command] = &[
             },
             Command {
                 name: "CLUSTER KEYSLOT",
-                syntax: "key",
+                syntax: "key:string",
                 summary: "The slot of a key.",
                 complexity: "O(N), N the length of the key",
                 tips: &[],
@@ -188,8 +188,9 @@ pub const COMMANDS: &[Command] = &[
             },
             Command {
                 name: "CLUSTER MEET",
-                syntax: "ip port [cluster-bus-port]",
+                syntax: "ip port [cluster-bus-port:integer@4.0.0]",
                 summary: "Greet a node, so that both clusters become one.",
+                history: &[("4.0.0", "The port of the bus may be given.")],
                 run: nodes::meet,
                 ..CHANGE
             },
@@ -218,7 +219,7 @@ pub const COMMANDS: &[Command] = &[
             },
             Command {
                 name: "CLUSTER RESET",
-                syntax: "[HARD | SOFT]",
+                syntax: "reset-type=[HARD | SOFT]",
                 summary: "Leave the cluster: forget nodes and slots, with HARD also name and epochs.",
                 complexity: "O(N), N the number of nodes; a replica is emptied too",
                 flags: ADMIN.with(NOSCRIPT).with(STALE),
@@ -228,14 +229,15 @@ pub const COMMANDS: &[Command] = &[
             Command { name: "CLUSTER SAVECONFIG", summary: "Write nodes.conf now.", run: nodes::saveconfig, ..CHANGE },
             Command {
                 name: "CLUSTER SET-CONFIG-EPOCH",
-                syntax: "config-epoch",
+                syntax: "config-epoch:integer",
                 summary: "Give a node that is alone its first epoch.",
                 run: nodes::set_config_epoch,
                 ..CHANGE
             },
             Command {
                 name: "CLUSTER SETSLOT",
-                syntax: "slot <IMPORTING node-id | MIGRATING node-id | NODE node-id | STABLE>",
+                syntax: "slot subcommand=<IMPORTING importing=node-id | MIGRATING migrating=node-id | NODE \
+                         node=node-id | STABLE>",
                 summary: "Begin, end or give up the move of a slot.",
                 run: slots::setslot,
                 ..CHANGE
@@ -253,12 +255,15 @@ pub const COMMANDS: &[Command] = &[
                 name: "CLUSTER SLAVES",
                 summary: "The older name of CLUSTER REPLICAS.",
                 since: "3.0.0",
+                deprecated: Some(("5.0.0", "`CLUSTER REPLICAS`")),
                 ..REPLICAS
             },
             Command {
                 name: "CLUSTER SLOTS",
                 summary: "Which node serves which range of slots.",
                 complexity: "O(N), N the number of nodes",
+                history: &[("4.0.0", "The ids of nodes."), ("7.0.0", "Further names and addresses of nodes.")],
+                deprecated: Some(("7.0.0", "`CLUSTER SHARDS`")),
                 flags: LOADING.with(STALE),
                 run: look::slots,
                 ..LOOK

@@ -30,16 +30,18 @@ const fn storedist(from: i64) -> Spec {
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "GEOADD",
-        syntax: "key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]",
+        syntax: "key condition=[NX | XX]@6.2.0 [change=CH@6.2.0] data=(longitude latitude member) [longitude latitude \
+                 member ...]",
         summary: "Add places, or move them.",
         complexity: "O(log(N)) for each place, N members in the sorted set",
+        history: &[("6.2.0", "`CH`, `NX` and `XX`.")],
         flags: WRITE.with(DENYOOM),
         run: geoadd,
         ..READER
     },
     Command {
         name: "GEODIST",
-        syntax: "key member1 member2 [M | KM | FT | MI]",
+        syntax: "key member1 member2 unit=[M | KM | FT | MI]",
         summary: "Tell how far two places are from each other.",
         run: geodist,
         ..READER
@@ -60,10 +62,13 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "GEORADIUS",
-        syntax: "key longitude latitude radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] \
-                 [ASC | DESC] [STORE key | STOREDIST key]",
+        syntax: "key longitude latitude radius unit=<M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] \
+                 count-block=[COUNT count [ANY@6.2.0]] order=[ASC | DESC] store=[STORE storekey=key | STOREDIST \
+                 storedistkey=key]",
         summary: "Find the places within a circle. GEOSEARCH does the same.",
         complexity: "O(N+log(M)), N places in the boxes around, M places within",
+        history: &[("6.2.0", "`ANY` behind `COUNT`."), ("7.0.0", "Units may be upper case.")],
+        deprecated: Some(("6.2.0", "`GEOSEARCH` or `GEOSEARCHSTORE` with `BYRADIUS`")),
         flags: WRITE.with(DENYOOM),
         keys: RADIUS_KEYS,
         run: search::georadius,
@@ -71,10 +76,13 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "GEORADIUSBYMEMBER",
-        syntax: "key member radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC] \
-                 [STORE key | STOREDIST key]",
+        syntax: "key member radius unit=<M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] \
+                 count-block=[COUNT count [ANY]] order=[ASC | DESC] store=[STORE storekey=key | STOREDIST \
+                 storedistkey=key]",
         summary: "Find the places within a circle around one of them. GEOSEARCH does the same.",
         complexity: "O(N+log(M)), N places in the boxes around, M places within",
+        history: &[("7.0.0", "Units may be upper case.")],
+        deprecated: Some(("6.2.0", "`GEOSEARCH` or `GEOSEARCHSTORE` with `FROMMEMBER` and `BYRADIUS`")),
         flags: WRITE.with(DENYOOM),
         keys: RADIUS_BY_MEMBER_KEYS,
         run: search::georadiusbymember,
@@ -82,40 +90,48 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "GEORADIUSBYMEMBER_RO",
-        syntax: "key member radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC]",
+        syntax: "key member radius unit=<M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] \
+                 count-block=[COUNT count [ANY]] order=[ASC | DESC]",
         summary: "Find the places within a circle around one of them, for replicas too. GEOSEARCH does the same.",
         since: "3.2.10",
         complexity: "O(N+log(M)), N places in the boxes around, M places within",
+        deprecated: Some(("6.2.0", "`GEOSEARCH` with `FROMMEMBER` and `BYRADIUS`")),
         run: search::georadiusbymember_ro,
         ..READER
     },
     Command {
         name: "GEORADIUS_RO",
-        syntax: "key longitude latitude radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] \
-                 [ASC | DESC]",
+        syntax: "key longitude latitude radius unit=<M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] \
+                 count-block=[COUNT count [ANY@6.2.0]] order=[ASC | DESC]",
         summary: "Find the places within a circle, for replicas too. GEOSEARCH does the same.",
         since: "3.2.10",
         complexity: "O(N+log(M)), N places in the boxes around, M places within",
+        history: &[("6.2.0", "`ANY` behind `COUNT`.")],
+        deprecated: Some(("6.2.0", "`GEOSEARCH` with `BYRADIUS`")),
         run: search::georadius_ro,
         ..READER
     },
     Command {
         name: "GEOSEARCH",
-        syntax: "key <FROMMEMBER member | FROMLONLAT longitude latitude> <BYRADIUS radius <M | KM | FT | MI> | BYBOX width \
-                 height <M | KM | FT | MI>> [ASC | DESC] [COUNT count [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]",
+        syntax: "key from=<FROMMEMBER member | FROMLONLAT fromlonlat=(longitude latitude)> by=<circle=(BYRADIUS \
+                 radius unit=<M | KM | FT | MI>) | box=(BYBOX width height unit=<M | KM | FT | MI>)> \
+                 order=[ASC | DESC] count-block=[COUNT count [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]",
         summary: "Find the places within a circle or a box.",
         since: "6.2.0",
         complexity: "O(N+log(M)), N places in the boxes around, M places within",
+        history: &[("7.0.0", "Units may be upper case.")],
         run: search::geosearch,
         ..READER
     },
     Command {
         name: "GEOSEARCHSTORE",
-        syntax: "destination source <FROMMEMBER member | FROMLONLAT longitude latitude> <BYRADIUS radius <M | KM | FT | MI> \
-                 | BYBOX width height <M | KM | FT | MI>> [ASC | DESC] [COUNT count [ANY]] [STOREDIST]",
+        syntax: "destination source from=<FROMMEMBER member | FROMLONLAT fromlonlat=(longitude latitude)> \
+                 by=<circle=(BYRADIUS radius unit=<M | KM | FT | MI>) | box=(BYBOX width height unit=<M | \
+                 KM | FT | MI>)> order=[ASC | DESC] count-block=[COUNT count [ANY]] [STOREDIST]",
         summary: "Store the places within a circle or a box as a sorted set.",
         since: "6.2.0",
         complexity: "O(N+log(M)), N places in the boxes around, M places within",
+        history: &[("7.0.0", "Units may be upper case.")],
         flags: WRITE.with(DENYOOM),
         keys: TWO_KEYS,
         run: search::geosearchstore,

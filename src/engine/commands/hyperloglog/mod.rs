@@ -7,7 +7,7 @@ mod sketch;
 use crate::base::Bytes;
 use crate::engine::call::Call;
 use crate::engine::command::{
-    ADMIN, ALL_KEYS, Command, DENYOOM, FAST, Keys, MAY_REPLICATE, ONE_KEY, Outcome, READONLY, WRITE,
+    ADMIN, ALL_KEYS, Command, DENYOOM, FAST, Keys, MAY_REPLICATE, ONE_KEY, Outcome, READONLY, SYSCMD, WRITE,
 };
 use crate::engine::notify::Class;
 use crate::engine::refusal::Refusal;
@@ -44,14 +44,14 @@ pub const COMMANDS: &[Command] = &[
         summary: "Look inside a HyperLogLog: GETREG, DECODE, ENCODING, TODENSE.",
         since: "2.8.9",
         complexity: "N/A",
-        flags: WRITE.with(DENYOOM).with(ADMIN),
+        flags: WRITE.with(DENYOOM).with(ADMIN).with(SYSCMD),
         keys: Keys::Range { first: 2, last: 2, step: 1 },
         run: pfdebug,
         ..Command::HYPERLOGLOG
     },
     Command {
         name: "PFMERGE",
-        syntax: "destkey [sourcekey [sourcekey ...]]",
+        syntax: "destkey [sourcekey:key [sourcekey ...]]",
         summary: "Add everything that HyperLogLogs have seen to another.",
         since: "2.8.9",
         complexity: "O(N), N the number of HyperLogLogs, with a large constant",
@@ -66,7 +66,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Check that counting works.",
         since: "2.8.9",
         complexity: "N/A",
-        flags: ADMIN,
+        flags: ADMIN.with(SYSCMD),
         run: |_| Ok(selftest()),
         ..Command::HYPERLOGLOG
     },

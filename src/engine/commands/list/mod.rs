@@ -31,6 +31,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key element [element ...]",
         summary: "Add elements at the head of a list; create the list if there is none.",
         complexity: "O(1) for each element",
+        history: &[("2.4.0", "Takes several elements.")],
         run: lpush,
         ..PUSHER
     },
@@ -39,6 +40,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key element [element ...]",
         summary: "Add elements at the tail of a list; create the list if there is none.",
         complexity: "O(1) for each element",
+        history: &[("2.4.0", "Takes several elements.")],
         run: rpush,
         ..PUSHER
     },
@@ -48,6 +50,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Add elements at the head of a list that exists.",
         since: "2.2.0",
         complexity: "O(1) for each element",
+        history: &[("4.0.0", "Takes several elements.")],
         run: lpushx,
         ..PUSHER
     },
@@ -57,23 +60,26 @@ pub const COMMANDS: &[Command] = &[
         summary: "Add elements at the tail of a list that exists.",
         since: "2.2.0",
         complexity: "O(1) for each element",
+        history: &[("4.0.0", "Takes several elements.")],
         run: rpushx,
         ..PUSHER
     },
     Command {
         name: "LPOP",
-        syntax: "key [count]",
+        syntax: "key [count@6.2.0]",
         summary: "Take elements off the head of a list; the key goes with its last element.",
         complexity: "O(N), N elements returned",
+        history: &[("6.2.0", "Takes a count.")],
         flags: WRITE.with(FAST),
         run: lpop,
         ..READER
     },
     Command {
         name: "RPOP",
-        syntax: "key [count]",
+        syntax: "key [count@6.2.0]",
         summary: "Take elements off the tail of a list; the key goes with its last element.",
         complexity: "O(N), N elements returned",
+        history: &[("6.2.0", "Takes a count.")],
         flags: WRITE.with(FAST),
         run: rpop,
         ..READER
@@ -105,7 +111,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "LPOS",
-        syntax: "key element [RANK rank] [COUNT num-matches] [MAXLEN len]",
+        syntax: "key element [RANK rank:integer] [COUNT num-matches:integer] [MAXLEN len:integer]",
         summary: "Find the index of an element.",
         since: "6.0.6",
         complexity: "O(N), N elements looked at",
@@ -122,7 +128,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "LINSERT",
-        syntax: "key <BEFORE | AFTER> pivot element",
+        syntax: "key where=<BEFORE | AFTER> pivot element",
         summary: "Insert an element before or behind another.",
         since: "2.2.0",
         complexity: "O(N), N elements before the pivot",
@@ -147,7 +153,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "LMOVE",
-        syntax: "source destination <LEFT | RIGHT> <LEFT | RIGHT>",
+        syntax: "source destination wherefrom=<LEFT | RIGHT> whereto=<LEFT | RIGHT>",
         summary: "Move an element from an end of a list to an end of another.",
         since: "6.2.0",
         complexity: "O(1)",
@@ -161,13 +167,14 @@ pub const COMMANDS: &[Command] = &[
         summary: "Move the last element of a list to the head of another. LMOVE ... RIGHT LEFT does the same.",
         since: "1.2.0",
         complexity: "O(1)",
+        deprecated: Some(("6.2.0", "`LMOVE` from `RIGHT` to `LEFT`")),
         keys: TWO_KEYS,
         run: rpoplpush,
         ..WRITER
     },
     Command {
         name: "LMPOP",
-        syntax: "numkeys key [key ...] <LEFT | RIGHT> [COUNT count]",
+        syntax: "numkeys key [key ...] where=<LEFT | RIGHT> [COUNT count]",
         summary: "Take elements off the first list of several that has any.",
         since: "7.0.0",
         complexity: "O(N+M), N keys, M elements returned",
@@ -180,6 +187,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key [key ...] timeout",
         summary: "Take the first element of the first list that has one; wait if none has.",
         complexity: "O(N), N keys",
+        history: &[("6.0.0", "The timeout may have decimals.")],
         run: waiting::blpop,
         ..WAITER
     },
@@ -188,12 +196,13 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key [key ...] timeout",
         summary: "Take the last element of the first list that has one; wait if none has.",
         complexity: "O(N), N keys",
+        history: &[("6.0.0", "The timeout may have decimals.")],
         run: waiting::brpop,
         ..WAITER
     },
     Command {
         name: "BLMOVE",
-        syntax: "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout",
+        syntax: "source destination wherefrom=<LEFT | RIGHT> whereto=<LEFT | RIGHT> timeout",
         summary: "Move an element from one list to another; wait if the first is empty.",
         since: "6.2.0",
         complexity: "O(1)",
@@ -208,6 +217,8 @@ pub const COMMANDS: &[Command] = &[
         summary: "Move the last element of a list to the head of another; wait if the first is empty.",
         since: "2.2.0",
         complexity: "O(1)",
+        history: &[("6.0.0", "The timeout may have decimals.")],
+        deprecated: Some(("6.2.0", "`BLMOVE` from `RIGHT` to `LEFT`")),
         flags: WRITE.with(DENYOOM).with(BLOCKING),
         keys: TWO_KEYS,
         run: waiting::brpoplpush,
@@ -215,7 +226,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "BLMPOP",
-        syntax: "timeout numkeys key [key ...] <LEFT | RIGHT> [COUNT count]",
+        syntax: "timeout numkeys key [key ...] where=<LEFT | RIGHT> [COUNT count]",
         summary: "Take elements off the first list of several that has any; wait if none has.",
         since: "7.0.0",
         complexity: "O(N+M), N keys, M elements returned",

@@ -69,7 +69,7 @@ pub const COMMANDS: &[Command] = &[
             },
             Command {
                 name: "FUNCTION FLUSH",
-                syntax: "[ASYNC | SYNC]",
+                syntax: "flush-type=[ASYNC | SYNC]",
                 summary: "Delete all libraries.",
                 since: "7.0.0",
                 complexity: "O(N) where N is the number of functions deleted",
@@ -119,7 +119,7 @@ pub const COMMANDS: &[Command] = &[
             },
             Command {
                 name: "FUNCTION RESTORE",
-                syntax: "serialized-value [FLUSH | APPEND | REPLACE]",
+                syntax: "serialized-value policy=[FLUSH | APPEND | REPLACE]",
                 summary: "Bring back libraries that FUNCTION DUMP gave.",
                 since: "7.0.0",
                 complexity: "O(N) where N is the number of functions on the payload",

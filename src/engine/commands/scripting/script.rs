@@ -17,7 +17,7 @@ pub const COMMANDS: &[Command] = &[Command {
     sub: &[
         Command {
             name: "SCRIPT DEBUG",
-            syntax: "<YES | SYNC | NO>",
+            syntax: "mode=<YES | SYNC | NO>",
             summary: "Choose whether this connection's scripts are run in a debugger.",
             since: "3.2.0",
             flags: NOSCRIPT,
@@ -37,10 +37,11 @@ pub const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "SCRIPT FLUSH",
-            syntax: "[ASYNC | SYNC]",
+            syntax: "flush-type=[ASYNC | SYNC]@6.2.0",
             summary: "Forget all cached scripts.",
             since: "2.6.0",
             complexity: "O(N) with N being the number of scripts in cache",
+            history: &[("6.2.0", "`ASYNC` and `SYNC`.")],
             flags: NOSCRIPT,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             run: flush,

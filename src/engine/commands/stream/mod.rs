@@ -38,9 +38,14 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "XADD",
-        syntax: "key [NOMKSTREAM] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]",
+        syntax: "key [NOMKSTREAM@6.2.0] trim=[strategy=<MAXLEN | MINID@6.2.0> operator=[equal== | approximately=~] \
+                 threshold [LIMIT count@6.2.0]] id-selector=<auto-id=* | id> data=(field value) [field value ...]",
         summary: "Append an entry to a stream; create the stream if there is none.",
         complexity: "O(1) to add, O(N) to trim N entries",
+        history: &[
+            ("6.2.0", "`NOMKSTREAM`, `MINID` and `LIMIT`."),
+            ("7.0.0", "An id may leave its number to the server: `1526919030474-*`."),
+        ],
         flags: WRITE.with(DENYOOM).with(FAST),
         tips: ANY_OUTPUT,
         run: add::xadd,
@@ -48,17 +53,18 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "XAUTOCLAIM",
-        syntax: "key group consumer min-idle-time start [COUNT count] [JUSTID]",
+        syntax: "key group consumer min-idle-time start:string [COUNT count] [JUSTID]",
         summary: "Take over whatever others have held for too long, some at a time.",
         since: "6.2.0",
+        history: &[("7.0.0", "Tells which entries were gone and are no longer pending.")],
         tips: ANY_OUTPUT,
         run: pending::xautoclaim,
         ..FAST_WRITER
     },
     Command {
         name: "XCLAIM",
-        syntax: "key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count] \
-                 [FORCE] [JUSTID] [LASTID lastid]",
+        syntax: "key group consumer min-idle-time id [id ...] [IDLE ms:integer] [TIME \
+                 unix-time-milliseconds] [RETRYCOUNT count] [FORCE] [JUSTID] [LASTID lastid]",
         summary: "Take over entries that another consumer of the group has not acknowledged.",
         complexity: "O(log(N)) for each id, N pending entries of the group",
         tips: ANY_OUTPUT,
@@ -81,8 +87,9 @@ pub const COMMANDS: &[Command] = &[
         sub: &[
             Command {
                 name: "XGROUP CREATE",
-                syntax: "key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]",
+                syntax: "key group id-selector=<id | new-id=$> [MKSTREAM] [ENTRIESREAD entries-read:integer]",
                 summary: "Create a group that reads on from an id.",
+                history: &[("7.0.0", "`ENTRIESREAD`.")],
                 flags: WRITE.with(DENYOOM),
                 run: group::create,
                 ..GROUP
@@ -114,8 +121,9 @@ pub const COMMANDS: &[Command] = &[
             Command { name: "XGROUP HELP", summary: "List the subcommands.", run: group::help, ..HELP },
             Command {
                 name: "XGROUP SETID",
-                syntax: "key group <id | $> [ENTRIESREAD entries-read]",
+                syntax: "key group id-selector=<id | new-id=$> [ENTRIESREAD entriesread=entries-read:integer]",
                 summary: "Let a group read on from another id.",
+                history: &[("7.0.0", "`ENTRIESREAD`.")],
                 run: group::set_id,
                 ..GROUP
             },
@@ -132,6 +140,7 @@ pub const COMMANDS: &[Command] = &[
                 name: "XINFO CONSUMERS",
                 syntax: "key group",
                 summary: "List the consumers of a group.",
+                history: &[("7.2.0", "The field `inactive`.")],
                 tips: ANY_OUTPUT,
                 run: info::consumers,
                 ..INFO
@@ -140,14 +149,23 @@ pub const COMMANDS: &[Command] = &[
                 name: "XINFO GROUPS",
                 syntax: "key",
                 summary: "List the groups of a stream.",
+                history: &[("7.0.0", "The fields `entries-read` and `lag`.")],
                 run: info::groups,
                 ..INFO
             },
             Command { name: "XINFO HELP", summary: "List the subcommands.", run: info::help, ..HELP },
             Command {
                 name: "XINFO STREAM",
-                syntax: "key [FULL [COUNT count]]",
+                syntax: "key full-block=[FULL [COUNT count]]",
                 summary: "Describe a stream; with FULL also its entries and groups.",
+                history: &[
+                    ("6.0.0", "`FULL`."),
+                    (
+                        "7.0.0",
+                        "The fields `max-deleted-entry-id`, `entries-added`, `recorded-first-entry-id`, `entries-read` and `lag`.",
+                    ),
+                    ("7.2.0", "The field `active-time`; `seen-time` counts attempts too."),
+                ],
                 run: info::stream,
                 ..INFO
             },
@@ -164,24 +182,26 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "XPENDING",
-        syntax: "key group [[IDLE min-idle-time] start end count [consumer]]",
+        syntax: "key group filters=[[IDLE min-idle-time:integer@6.2.0] start:string end:string count [consumer]]",
         summary: "List what a group has been given and has not acknowledged.",
         complexity: "O(N), N entries returned; O(1) for the summary",
+        history: &[("6.2.0", "`IDLE`, and ranges without their ends.")],
         tips: ANY_OUTPUT,
         run: pending::xpending,
         ..READER
     },
     Command {
         name: "XRANGE",
-        syntax: "key start end [COUNT count]",
+        syntax: "key start:string end:string [COUNT count]",
         summary: "Read the entries between two ids.",
         complexity: "O(N), N entries returned",
+        history: &[("6.2.0", "Ranges without their ends.")],
         run: read::xrange,
         ..READER
     },
     Command {
         name: "XREAD",
-        syntax: "[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+        syntax: "[COUNT count] [BLOCK milliseconds] STREAMS streams=(key [key ...] id [id ...])",
         summary: "Read what came after an id, of one or more streams; wait for it if asked to.",
         complexity: "O(N), N entries returned",
         flags: READONLY.with(BLOCKING),
@@ -191,7 +211,8 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "XREADGROUP",
-        syntax: "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]",
+        syntax: "GROUP group-block=(group consumer) [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS streams=(key \
+                 [key ...] id [id ...])",
         summary: "Read as a consumer of a group what no other has been given, or again what is pending.",
         complexity: "O(N), N entries returned",
         flags: WRITE.with(BLOCKING),
@@ -201,25 +222,29 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "XREVRANGE",
-        syntax: "key end start [COUNT count]",
+        syntax: "key end:string start:string [COUNT count]",
         summary: "Read the entries between two ids, last first.",
         complexity: "O(N), N entries returned",
+        history: &[("6.2.0", "Ranges without their ends.")],
         run: read::xrevrange,
         ..READER
     },
     Command {
         name: "XSETID",
-        syntax: "key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
+        syntax: "key last-id [ENTRIESADDED entries-added:integer@7.0.0] [MAXDELETEDID max-deleted-id@7.0.0]",
         summary: "Set the last id of a stream: for replicas and append only files.",
+        history: &[("7.0.0", "`ENTRIESADDED` and `MAXDELETEDID`.")],
         flags: WRITE.with(DENYOOM).with(FAST),
         run: add::xsetid,
         ..READER
     },
     Command {
         name: "XTRIM",
-        syntax: "key <MAXLEN | MINID> [= | ~] threshold [LIMIT count]",
+        syntax: "key trim=(strategy=<MAXLEN | MINID@6.2.0> operator=[equal== | approximately=~] threshold [LIMIT \
+                 count@6.2.0])",
         summary: "Remove the oldest entries, down to a length or up to an id.",
         complexity: "O(N), N entries removed",
+        history: &[("6.2.0", "`MINID` and `LIMIT`.")],
         flags: WRITE,
         tips: ANY_OUTPUT,
         run: add::xtrim,

@@ -37,7 +37,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "DECRBY",
-        syntax: "key decrement",
+        syntax: "key decrement:integer",
         summary: "Subtract from an integer; a missing key counts as 0.",
         flags: WRITE.with(DENYOOM).with(FAST),
         keys: ONE_KEY,
@@ -65,7 +65,8 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "GETEX",
-        syntax: "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
+        syntax: "key expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds \
+                 | PERSIST]",
         summary: "Read a string and set or drop its expiry.",
         since: "6.2.0",
         flags: WRITE.with(FAST),
@@ -88,6 +89,7 @@ pub const COMMANDS: &[Command] = &[
         name: "GETSET",
         syntax: "key value",
         summary: "Set a string and return what it was before.",
+        deprecated: Some(("6.2.0", "`SET` with `GET`")),
         flags: WRITE.with(DENYOOM).with(FAST),
         keys: ONE_KEY,
         run: getset,
@@ -116,7 +118,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "INCRBYFLOAT",
-        syntax: "key increment",
+        syntax: "key increment:double",
         summary: "Add to a decimal number; a missing key counts as 0.",
         since: "2.6.0",
         flags: WRITE.with(DENYOOM).with(FAST),
@@ -126,7 +128,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "LCS",
-        syntax: "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
+        syntax: "key1:key key2:key [LEN] [IDX] [MINMATCHLEN min-match-len:integer] [WITHMATCHLEN]",
         summary: "The longest text that two strings share, in order but with gaps.",
         since: "7.0.0",
         complexity: "O(N*M), N and M the lengths of the two strings",
@@ -148,7 +150,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "MSET",
-        syntax: "key value [key value ...]",
+        syntax: "data=(key value) [key value ...]",
         summary: "Set several strings at once.",
         since: "1.0.1",
         complexity: "O(N), N the number of keys",
@@ -160,7 +162,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "MSETNX",
-        syntax: "key value [key value ...]",
+        syntax: "data=(key value) [key value ...]",
         summary: "Set several strings at once, but only if none of the keys exists.",
         since: "1.0.1",
         complexity: "O(N), N the number of keys",
@@ -174,6 +176,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key milliseconds value",
         summary: "Set a string that expires, in milliseconds.",
         since: "2.6.0",
+        deprecated: Some(("2.6.12", "`SET` with `PX`")),
         flags: WRITE.with(DENYOOM),
         keys: ONE_KEY,
         run: |call| set::setex(call, set::Unit::Millis),
@@ -181,8 +184,16 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "SET",
-        syntax: "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
+        syntax: "key value condition=[NX | XX]@2.6.12 [GET@6.2.0] expiration=[EX seconds@2.6.12 | PX \
+                 milliseconds@2.6.12 | EXAT unix-time-seconds@6.2.0 | PXAT unix-time-milliseconds@6.2.0 | \
+                 KEEPTTL@6.0.0]",
         summary: "Set a string, whatever the key held before.",
+        history: &[
+            ("2.6.12", "`EX`, `PX`, `NX` and `XX`."),
+            ("6.0.0", "`KEEPTTL`."),
+            ("6.2.0", "`GET`, `EXAT` and `PXAT`."),
+            ("7.0.0", "`NX` and `GET` go together."),
+        ],
         flags: WRITE.with(DENYOOM),
         keys: ONE_KEY,
         run: set::set,
@@ -193,6 +204,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key seconds value",
         summary: "Set a string that expires, in seconds.",
         since: "2.0.0",
+        deprecated: Some(("2.6.12", "`SET` with `EX`")),
         flags: WRITE.with(DENYOOM),
         keys: ONE_KEY,
         run: |call| set::setex(call, set::Unit::Seconds),
@@ -202,6 +214,7 @@ pub const COMMANDS: &[Command] = &[
         name: "SETNX",
         syntax: "key value",
         summary: "Set a string only if its key does not exist.",
+        deprecated: Some(("2.6.12", "`SET` with `NX`")),
         flags: WRITE.with(DENYOOM).with(FAST),
         keys: ONE_KEY,
         run: setnx,
@@ -233,6 +246,7 @@ pub const COMMANDS: &[Command] = &[
         syntax: "key start end",
         summary: "The old name of GETRANGE.",
         complexity: "O(N), N the length of what is returned",
+        deprecated: Some(("2.0.0", "`GETRANGE`")),
         flags: READONLY,
         keys: ONE_KEY,
         run: getrange,

@@ -30,10 +30,16 @@ const ANY_OUTPUT: &[&str] = &["nondeterministic_output"];
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "ZADD",
-        syntax: "key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
+        syntax: "key condition=[NX | XX]@3.0.2 comparison=[GT | LT]@6.2.0 [change=CH@3.0.2] [increment=INCR@3.0.2] \
+                 data=(score member) [score member ...]",
         summary: "Add members with their scores, or change their scores.",
         since: "1.2.0",
         complexity: "O(log(N)) for each member, N members in the sorted set",
+        history: &[
+            ("2.4.0", "Takes several members."),
+            ("3.0.2", "`XX`, `NX`, `CH` and `INCR`."),
+            ("6.2.0", "`GT` and `LT`."),
+        ],
         run: add::zadd,
         ..PUSHER
     },
@@ -52,6 +58,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Remove members; the key goes with its last member.",
         since: "1.2.0",
         complexity: "O(M*log(N)), N members in the sorted set, M to remove",
+        history: &[("2.4.0", "Takes several members.")],
         flags: WRITE.with(FAST),
         run: zrem,
         ..READER
@@ -94,7 +101,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZLEXCOUNT",
-        syntax: "key min max",
+        syntax: "key min:string max:string",
         summary: "Count the members in a range of texts, where all scores are equal.",
         since: "2.8.9",
         complexity: "O(log(N)), N members in the sorted set",
@@ -107,6 +114,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Tell how many members stand before one, lowest score first.",
         since: "2.0.0",
         complexity: "O(log(N)), N members in the sorted set",
+        history: &[("7.2.0", "`WITHSCORE`.")],
         run: zrank,
         ..FAST_READER
     },
@@ -116,15 +124,18 @@ pub const COMMANDS: &[Command] = &[
         summary: "Tell how many members stand before one, highest score first.",
         since: "2.0.0",
         complexity: "O(log(N)), N members in the sorted set",
+        history: &[("7.2.0", "`WITHSCORE`.")],
         run: zrevrank,
         ..FAST_READER
     },
     Command {
         name: "ZRANGE",
-        syntax: "key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
+        syntax: "key start:string stop:string sortby=[BYSCORE | BYLEX]@6.2.0 [REV@6.2.0] [LIMIT limit=(offset \
+                 count)@6.2.0] [WITHSCORES]",
         summary: "Read the members in a range of ranks, scores or texts.",
         since: "1.2.0",
         complexity: "O(log(N)+M), N members in the sorted set, M returned",
+        history: &[("6.2.0", "`REV`, `BYSCORE`, `BYLEX` and `LIMIT`.")],
         run: range::zrange,
         ..READER
     },
@@ -134,48 +145,55 @@ pub const COMMANDS: &[Command] = &[
         summary: "Read the members in a range of ranks, highest score first. ZRANGE ... REV does the same.",
         since: "1.2.0",
         complexity: "O(log(N)+M), N members in the sorted set, M returned",
+        deprecated: Some(("6.2.0", "`ZRANGE` with `REV`")),
         run: range::zrevrange,
         ..READER
     },
     Command {
         name: "ZRANGEBYSCORE",
-        syntax: "key min max [WITHSCORES] [LIMIT offset count]",
+        syntax: "key min max [WITHSCORES@2.0.0] [LIMIT limit=(offset count)]",
         summary: "Read the members with scores in a range. ZRANGE ... BYSCORE does the same.",
         since: "1.0.5",
         complexity: "O(log(N)+M), N members in the sorted set, M returned",
+        history: &[("2.0.0", "`WITHSCORES`.")],
+        deprecated: Some(("6.2.0", "`ZRANGE` with `BYSCORE`")),
         run: range::zrangebyscore,
         ..READER
     },
     Command {
         name: "ZREVRANGEBYSCORE",
-        syntax: "key max min [WITHSCORES] [LIMIT offset count]",
+        syntax: "key max min [WITHSCORES] [LIMIT limit=(offset count)]",
         summary: "Read the members with scores in a range, highest first. ZRANGE ... BYSCORE REV does the same.",
         since: "2.2.0",
         complexity: "O(log(N)+M), N members in the sorted set, M returned",
+        history: &[("2.1.6", "Ranges without their ends.")],
+        deprecated: Some(("6.2.0", "`ZRANGE` with `REV` and `BYSCORE`")),
         run: range::zrevrangebyscore,
         ..READER
     },
     Command {
         name: "ZRANGEBYLEX",
-        syntax: "key min max [LIMIT offset count]",
+        syntax: "key min:string max:string [LIMIT limit=(offset count)]",
         summary: "Read the members in a range of texts, where all scores are equal. ZRANGE ... BYLEX does the same.",
         since: "2.8.9",
         complexity: "O(log(N)+M), N members in the sorted set, M returned",
+        deprecated: Some(("6.2.0", "`ZRANGE` with `BYLEX`")),
         run: range::zrangebylex,
         ..READER
     },
     Command {
         name: "ZREVRANGEBYLEX",
-        syntax: "key max min [LIMIT offset count]",
+        syntax: "key max:string min:string [LIMIT limit=(offset count)]",
         summary: "Read the members in a range of texts, last first. ZRANGE ... BYLEX REV does the same.",
         since: "2.8.9",
         complexity: "O(log(N)+M), N members in the sorted set, M returned",
+        deprecated: Some(("6.2.0", "`ZRANGE` with `REV` and `BYLEX`")),
         run: range::zrevrangebylex,
         ..READER
     },
     Command {
         name: "ZRANGESTORE",
-        syntax: "dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]",
+        syntax: "dst:key src:key min:string max:string sortby=[BYSCORE | BYLEX] [REV] [LIMIT limit=(offset count)]",
         summary: "Store the members in a range of ranks, scores or texts as a sorted set.",
         since: "6.2.0",
         complexity: "O(log(N)+M), N members in the sorted set, M stored",
@@ -206,7 +224,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZREMRANGEBYLEX",
-        syntax: "key min max",
+        syntax: "key min:string max:string",
         summary: "Remove the members in a range of texts, where all scores are equal.",
         since: "2.8.9",
         complexity: "O(log(N)+M), N members in the sorted set, M removed",
@@ -236,7 +254,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZMPOP",
-        syntax: "numkeys key [key ...] <MIN | MAX> [COUNT count]",
+        syntax: "numkeys key [key ...] where=<MIN | MAX> [COUNT count]",
         summary: "Take members out of the first sorted set of several that has any.",
         since: "7.0.0",
         complexity: "O(K)+O(M*log(N)), K keys, N members in the sorted set, M returned",
@@ -251,6 +269,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Take out the lowest member of the first sorted set that has one; wait if none has.",
         since: "5.0.0",
         complexity: "O(log(N)), N members in the sorted set",
+        history: &[("6.0.0", "The timeout may have decimals.")],
         flags: WRITE.with(FAST).with(BLOCKING),
         keys: ALL_BUT_TIMEOUT,
         run: pop::bzpopmin,
@@ -262,6 +281,7 @@ pub const COMMANDS: &[Command] = &[
         summary: "Take out the highest member of the first sorted set that has one; wait if none has.",
         since: "5.0.0",
         complexity: "O(log(N)), N members in the sorted set",
+        history: &[("6.0.0", "The timeout may have decimals.")],
         flags: WRITE.with(FAST).with(BLOCKING),
         keys: ALL_BUT_TIMEOUT,
         run: pop::bzpopmax,
@@ -269,7 +289,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "BZMPOP",
-        syntax: "timeout numkeys key [key ...] <MIN | MAX> [COUNT count]",
+        syntax: "timeout numkeys key [key ...] where=<MIN | MAX> [COUNT count]",
         summary: "Take members out of the first sorted set of several that has any; wait if none has.",
         since: "7.0.0",
         complexity: "O(K)+O(M*log(N)), K keys, N members in the sorted set, M returned",
@@ -280,7 +300,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZRANDMEMBER",
-        syntax: "key [count [WITHSCORES]]",
+        syntax: "key options=[count [WITHSCORES]]",
         summary: "Read random members; a negative count allows repeats.",
         since: "6.2.0",
         complexity: "O(N), N members returned",
@@ -290,7 +310,8 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZUNION",
-        syntax: "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>] [WITHSCORES]",
+        syntax: "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE aggregate=<SUM | MIN | MAX>] \
+                 [WITHSCORES]",
         summary: "List the members that any of the sorted sets has, their scores combined.",
         since: "6.2.0",
         complexity: "O(N)+O(M*log(M)), N members in all sorted sets, M in the result",
@@ -300,7 +321,8 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZINTER",
-        syntax: "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>] [WITHSCORES]",
+        syntax: "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE aggregate=<SUM | MIN | MAX>] \
+                 [WITHSCORES]",
         summary: "List the members that all sorted sets have, their scores combined.",
         since: "6.2.0",
         complexity: "O(N*K)+O(M*log(M)), N members in the smallest, K sorted sets, M in the result",
@@ -330,7 +352,8 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZUNIONSTORE",
-        syntax: "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>]",
+        syntax: "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE aggregate=<SUM | MIN | \
+                 MAX>]",
         summary: "Store the members that any of the sorted sets has, their scores combined.",
         since: "2.0.0",
         complexity: "O(N)+O(M*log(M)), N members in all sorted sets, M in the result",
@@ -339,7 +362,8 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "ZINTERSTORE",
-        syntax: "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>]",
+        syntax: "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE aggregate=<SUM | MIN | \
+                 MAX>]",
         summary: "Store the members that all sorted sets have, their scores combined.",
         since: "2.0.0",
         complexity: "O(N*K)+O(M*log(M)), N members in the smallest, K sorted sets, M in the result",
