@@ -333,6 +333,12 @@ impl<'a> Call<'a> {
         self.server.clients[&id].describe(self.now, request, buffers)
     }
 
+    /// What a client takes with its buffers, in bytes.
+    pub fn memory_of_client(&mut self, id: ClientId) -> u64 {
+        let buffers = self.disk.outside().map_or_else(|| Buffers::usual(None), |outside| outside.buffers(id));
+        (buffers.query_size + buffers.reply_size + buffers.output().2 + Buffers::CLIENT) as u64
+    }
+
     pub fn me_mut(&mut self) -> &mut Client {
         self.server.clients.get_mut(&self.client).expect("a call's client lives as long as the call")
     }

@@ -221,7 +221,7 @@ impl Client {
             .map_or_else(|| String::from("NULL"), |command| command.name.to_ascii_lowercase().replace(' ', "|"));
         format!(
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} qbuf={} \
-             qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp=0 obl={obl} oll={oll} omem={omem} tot-mem={} events=r cmd={} user={} \
+             qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} obl={obl} oll={oll} omem={omem} tot-mem={} events=r cmd={} user={} \
              redir={} resp={} lib-name={} lib-ver={}",
             self.id.0,
             self.addr,
@@ -241,7 +241,8 @@ impl Client {
             arguments,
             queued,
             buffers.reply_size,
-            query + free + arguments + queued + buffers.reply_size + omem + 776,
+            buffers.reply_peak,
+            query + free + arguments + queued + buffers.reply_size + omem + Buffers::CLIENT,
             command,
             self.user.name.lossy(),
             self.tracking.as_deref().map_or(-1, |it| it.redirect.map_or(0, |id| id.0 as i64)),

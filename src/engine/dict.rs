@@ -39,11 +39,25 @@ pub struct Dict<V> {
     /// Where the key looked up last stands, or stood: a command looks the same key up several times, and the next command
     /// often that key again. It is a guess, believed only if that entry has the key.
     recent: Cell<u32>,
+    /// More buckets would take too much memory just now, see `put_off_growth`.
+    held: bool,
 }
+
+/// How the entries of a table lie in its buckets.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Chains {
+    pub buckets: usize,
+    pub entries: usize,
+    /// How many buckets have so many entries, from none on.
+    pub lengths: Vec<usize>,
+}
+
+/// With more entries to a bucket a table grows, whatever that takes (`HASHTABLE_MAX_LOAD_FACTOR`).
+const MAX_LOAD: f64 = 1.618;
 
 impl<V> Dict<V> {
     pub fn new(seed: HashSeed) -> Self {
-        Dict { entries: Vec::new(), buckets: Vec::new(), seed, recent: Cell::new(0) }
+        Dict { entries: Vec::new(), buckets: Vec::new(), seed, recent: Cell::new(0), held: false }
     }
 
     pub fn seed(&self) -> HashSeed {
@@ -61,6 +75,32 @@ impl<V> Dict<V> {
     /// How many buckets there are: what DEBUG HTSTATS and the memory model count.
     pub fn buckets(&self) -> usize {
         self.buckets.len()
+    }
+
+    /// Whether the next entry calls for more buckets.
+    pub fn is_full(&self) -> bool {
+        !self.buckets.is_empty() && self.entries.len() >= self.buckets.len()
+    }
+
+    /// Lets the table stay as it is while it has no more than 1.6 entries to a bucket: for as long as memory is short.
+    pub fn put_off_growth(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// O(buckets + entries).
+    pub fn chains(&self) -> Chains {
+        let mut chains = Chains { buckets: self.buckets.len(), entries: self.entries.len(), lengths: Vec::new() };
+        for head in &self.buckets {
+            let (mut at, mut length) = (*head, 0);
+            while at != END {
+                (at, length) = (self.entries[at as usize].next, length + 1);
+            }
+            if chains.lengths.len() <= length {
+                chains.lengths.resize(length + 1, 0);
+            }
+            chains.lengths[length] += 1;
+        }
+        chains
     }
 
     fn hash(&self, key: &[u8]) -> u32 {
@@ -140,8 +180,9 @@ impl<V> Dict<V> {
 
     /// Adds `key`, which `find` has just not found.
     pub fn push(&mut self, key: Bytes, value: V, hash: u32) {
-        if self.entries.len() >= self.buckets.len() {
-            self.resize((self.buckets.len() * 2).max(SMALLEST));
+        let held = || self.held && self.entries.len() as f64 <= self.buckets.len() as f64 * MAX_LOAD;
+        if self.entries.len() >= self.buckets.len() && (self.buckets.is_empty() || !held()) {
+            self.resize((self.entries.len() + 1).next_power_of_two().max(SMALLEST));
         }
         let bucket = hash as usize & (self.buckets.len() - 1);
         let next = std::mem::replace(&mut self.buckets[bucket], self.entries.len() as u32);
@@ -211,7 +252,7 @@ impl<V> Dict<V> {
     pub fn reserve(&mut self, more: usize) {
         let wanted = (self.entries.len() + more).next_power_of_two().max(SMALLEST);
         self.entries.reserve(more);
-        if wanted > self.buckets.len() {
+        if wanted > self.buckets.len() && !self.held {
             self.resize(wanted);
         }
     }

@@ -117,12 +117,20 @@ impl Instance {
         }
         self.dbs.iter_mut().for_each(Db::track_memory);
         self.eviction_pool.under_way = false;
-        if self.used_memory() <= max {
+        let used = self.used_memory();
+        self.hold_tables(used, max);
+        if used <= max {
+            self.stats.memory_fits(now);
             return true;
         }
         let began_us = self.hooks.micros();
         let done = self.evict_until(max, began_us, now, rng, out);
         self.note_latency("eviction-cycle", began_us, now);
+        if done && !self.eviction_pool.under_way {
+            self.stats.memory_fits(now);
+        } else {
+            self.stats.over_memory_since.get_or_insert(now);
+        }
         done
     }
 

@@ -28,6 +28,8 @@ pub struct Buffers {
     /// What waits to be written.
     pub reply: usize,
     pub reply_size: usize,
+    /// The most that has stood in it of late.
+    pub reply_peak: usize,
 }
 
 /// What an instance's clients take together with their buffers, in bytes.
@@ -39,13 +41,15 @@ pub struct ClientMemory {
 }
 
 impl Buffers {
+    /// A client without its buffers.
+    pub const CLIENT: usize = 776;
     /// Redis keeps so much of what is to be written in one place, and the rest in a list of pieces of this size.
     const PIECE: usize = 16 * 1024;
 
     /// As redis-server would show them of a client that sends a small `request` just now, or none for a while.
     pub fn usual(request: Option<&[Bytes]>) -> Buffers {
         let query_size = if request.is_some() { 20474 } else { 0 };
-        Buffers { query: 0, query_size, reply: 0, reply_size: 1024 }
+        Buffers { query: 0, query_size, reply: 0, reply_size: 1024, reply_peak: 0 }
     }
 
     /// CLIENT LIST's `obl`, `oll` and `omem`.

@@ -1,7 +1,7 @@
 //! One numbered database: keys, their values, their expiry.
 
 use super::cluster::keys::SlotKeys;
-use super::dict::{Dict, HashSeed};
+use super::dict::{Chains, Dict, HashSeed};
 use super::memory;
 use super::value::Value;
 use crate::base::{Bytes, Millis, Rng};
@@ -208,6 +208,26 @@ impl Db {
 
     pub fn forget_memory(&mut self) {
         self.tracked = None;
+        self.slots.put_off_growth(false);
+    }
+
+    /// Buckets of the table of keys.
+    pub fn buckets(&self) -> usize {
+        self.slots.buckets()
+    }
+
+    /// Whether one key more calls for a larger table.
+    pub fn is_full(&self) -> bool {
+        self.slots.is_full()
+    }
+
+    pub fn put_off_growth(&mut self, held: bool) {
+        self.slots.put_off_growth(held);
+    }
+
+    /// The tables of the keys, and of those that expire.
+    pub fn chains(&self) -> [Chains; 2] {
+        [self.slots.chains(), self.volatile.chains()]
     }
 
     /// See `Dict::warm`.

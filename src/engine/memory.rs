@@ -39,7 +39,7 @@ pub fn size_class(len: usize) -> usize {
 }
 
 /// A string by itself: header, text, final zero. `small` where its header may be the one-byte kind.
-fn sds(len: usize, small: bool) -> usize {
+pub fn sds(len: usize, small: bool) -> usize {
     let header = match len {
         0..32 if small => 1,
         0..256 => 3,
@@ -91,10 +91,15 @@ fn value(value: &Value, samples: usize) -> usize {
     }
 }
 
+/// A string beside its object header, without that.
+pub fn embedded(len: usize) -> usize {
+    size_class(OBJECT + 3 + len + 1) - OBJECT
+}
+
 fn text(string: &Str) -> usize {
     match string {
         Str::Int(_) => OBJECT,
-        Str::Embstr(bytes) => size_class(OBJECT + 3 + bytes.len() + 1),
+        Str::Embstr(bytes) => OBJECT + embedded(bytes.len()),
         Str::Raw(bytes) => OBJECT + sds(bytes.len(), false),
     }
 }
@@ -199,7 +204,8 @@ fn stream_size(stream: &Stream, samples: usize) -> usize {
 
 /// The tables of a database beside its keys: buckets, and the entries of those that expire.
 pub fn tables(db: &Db) -> u64 {
-    let main = if db.is_empty() { 0 } else { buckets(db.len()) };
+    // There are fewer buckets than keys while memory is short.
+    let main = if db.is_empty() { 0 } else { buckets(db.len()).min(db.buckets() * BUCKET) };
     let volatile = db.volatile_len();
     let expires = if volatile == 0 { 0 } else { buckets(volatile) + volatile * DICT_ENTRY };
     (main + expires) as u64
@@ -210,6 +216,14 @@ impl Instance {
     pub fn used_memory(&self) -> u64 {
         let clients = self.client_memory.map_or(self.clients.len() as u64 * CLIENT, |it| it.normal);
         STARTUP + clients + self.dbs.iter().map(Db::used_memory).sum::<u64>()
+    }
+
+    /// Puts the growth of the tables of keys off that would take more than `max` bytes in all (`dictExpandAllowed`).
+    pub(super) fn hold_tables(&mut self, used: u64, max: u64) {
+        for db in &mut self.dbs {
+            // Old and new table stand side by side for a while.
+            db.put_off_growth(db.is_full() && used + (db.buckets() * 2 * BUCKET) as u64 > max);
+        }
     }
 
     /// What the data set takes of it.

@@ -73,6 +73,26 @@ pub struct Env<'a> {
     pub disk: &'a mut dyn Disk,
 }
 
+/// What DEBUG switches beside what has a place of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Switches {
+    /// Checksums of RDB files and of RESTORE's payloads are not looked at.
+    pub skip_checksum: bool,
+    /// How long the most that stood in a client's reply buffer is remembered; None: for ever.
+    pub reply_peak_kept: Option<Millis>,
+    /// Reply buffers become smaller and larger as they are used.
+    pub reply_resizing: bool,
+    /// Microseconds that the server stands still before it writes to the append only file.
+    pub aof_flush_sleep_us: u64,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        let reply_peak_kept = Some(Millis::from_secs(5));
+        Switches { skip_checksum: false, reply_peak_kept, reply_resizing: true, aof_flush_sleep_us: 0 }
+    }
+}
+
 /// What can happen to an instance.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
@@ -190,6 +210,7 @@ pub struct Instance {
     pub pause: Option<Pause>,
     /// DEBUG SET-ACTIVE-EXPIRE 0 switches the sampling passes off.
     pub active_expire: bool,
+    pub switches: Switches,
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
     /// How long DEBUG SLEEP really slept in this step: what follows in it is that much later.
@@ -250,6 +271,7 @@ impl Instance {
             current: None,
             pause: None,
             active_expire: true,
+            switches: Switches::default(),
             cron_paused: false,
             slept: Millis::ZERO,
             hooks: hooks::Hooks::default(),

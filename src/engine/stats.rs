@@ -53,6 +53,16 @@ pub struct Stats {
     pub lazyfreed_objects: u64,
     /// Clients cut off for `maxmemory-clients`.
     pub evicted_clients: u64,
+    /// Since when memory is over `maxmemory` though keys are evicted, or none may be.
+    pub over_memory_since: Option<Millis>,
+    /// How long that was before.
+    pub over_memory_ms: u64,
+    /// Bytes of replication streams, to replicas and from a primary.
+    pub replication_out: u64,
+    pub replication_in: u64,
+    /// Clients' reply buffers made smaller and larger.
+    pub reply_buffer_shrinks: u64,
+    pub reply_buffer_expands: u64,
     pub error_replies: u64,
     pub rejected_connections: u64,
     pub peak_memory: u64,
@@ -63,6 +73,12 @@ pub struct Stats {
 }
 
 impl Stats {
+    pub fn memory_fits(&mut self, now: Millis) {
+        if let Some(since) = self.over_memory_since.take() {
+            self.over_memory_ms += now.since(since).0;
+        }
+    }
+
     /// What CONFIG RESETSTAT does.
     pub fn reset(&mut self) {
         *self = Stats {

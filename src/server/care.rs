@@ -3,7 +3,7 @@
 //!
 //! As Redis' clientsCron it comes to each connection about once a second: to all of few, to a tenth of many at each tick.
 
-use super::connection::Connection;
+use super::connection::{Connection, Resized};
 use super::event_loop::{Log, Server};
 use crate::base::Millis;
 use crate::engine::ClientId;
@@ -34,7 +34,12 @@ impl Server {
             };
             // The engine is told of whole requests only.
             client.last_seen_at = client.last_seen_at.max(connection.read_at);
-            connection.trim(now.secs().saturating_sub(client.last_seen_at.secs()));
+            let idle_secs = now.secs().saturating_sub(client.last_seen_at.secs());
+            match connection.trim(idle_secs, now, &node.instance.switches) {
+                Resized::Shrunk => node.instance.stats.reply_buffer_shrinks += 1,
+                Resized::Grown => node.instance.stats.reply_buffer_expands += 1,
+                Resized::No => {}
+            }
         }
         self.weigh_connections(now, log);
     }

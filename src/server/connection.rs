@@ -3,8 +3,10 @@
 use super::listen::Stream;
 use super::pulse;
 use crate::base::Millis;
+use crate::engine::Switches;
 use crate::engine::hooks::Buffers;
 use crate::resp::decode::Requests;
+use std::cmp::Ordering;
 use std::io::{self, Read, Write};
 
 /// What a read from a socket brought.
@@ -27,6 +29,7 @@ pub struct Connection {
     /// Encoded and not yet written; the first `written` bytes are out.
     pub out: Vec<u8>,
     written: usize,
+    reply_room: ReplyRoom,
     /// Nothing more is read; the connection ends once `out` is written.
     pub closing: bool,
     /// The poll has been asked to say when the socket can take more.
@@ -42,8 +45,48 @@ pub struct Connection {
 /// A buffer that was needed for one large reply is not kept for ever.
 const KEPT_BYTES: usize = 64 * 1024;
 
-/// As `tot-mem` of CLIENT LIST counts it, without buffers.
-const KEPT_OF_CLIENT: usize = 776;
+/// What an idle client keeps of its reply buffer, in bytes: half as much if it used less than that, twice as much if it used it
+/// all (`clientsCronResizeOutputBuffer`).
+struct ReplyRoom {
+    kept: usize,
+    /// The most of it that was used since `peak_since`.
+    peak: usize,
+    peak_since: Millis,
+}
+
+/// Least and most of it.
+const REPLY_ROOM: (usize, usize) = (1024, 16 * 1024);
+
+/// What became of a reply buffer.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Resized {
+    Shrunk,
+    Grown,
+    No,
+}
+
+impl ReplyRoom {
+    /// A look about once a second, and at each tick where there are few clients.
+    fn adapt(&mut self, now: Millis, switches: &Switches) -> Resized {
+        let (least, most) = REPLY_ROOM;
+        let (before, half) = (self.kept, self.kept / 2);
+        if switches.reply_resizing {
+            if half >= least && self.peak < half {
+                self.kept = (self.peak + 1).max(least);
+            } else if self.kept < most && self.peak == self.kept {
+                self.kept = (self.kept * 2).min(most);
+            }
+        }
+        if switches.reply_peak_kept.is_some_and(|span| now.since(self.peak_since) > span) {
+            (self.peak, self.peak_since) = (0, now);
+        }
+        match self.kept.cmp(&before) {
+            Ordering::Less => Resized::Shrunk,
+            Ordering::Equal => Resized::No,
+            Ordering::Greater => Resized::Grown,
+        }
+    }
+}
 
 impl Connection {
     pub fn new(stream: Stream, node: usize, now: Millis) -> Connection {
@@ -54,6 +97,7 @@ impl Connection {
             requests,
             out: Vec::new(),
             written: 0,
+            reply_room: ReplyRoom { kept: REPLY_ROOM.1, peak: 0, peak_since: now },
             closing: false,
             waits_to_write: false,
             kept_alive: false,
@@ -90,21 +134,24 @@ impl Connection {
             query: self.requests.buffered(),
             query_size: self.requests.capacity(),
             reply: self.pending(),
-            reply_size: self.out.capacity(),
+            reply_size: self.reply_room.kept,
+            reply_peak: self.reply_room.peak,
         }
     }
 
     /// What it takes, in bytes, with what the instance keeps of the client.
     pub fn memory(&self) -> u64 {
-        (KEPT_OF_CLIENT + self.requests.capacity() + self.requests.parsed() + self.out.capacity()) as u64
+        (Buffers::CLIENT + self.requests.capacity() + self.requests.parsed() + self.out.capacity()) as u64
     }
 
     /// Gives back what memory the client does not need; to be called about once a second.
-    pub fn trim(&mut self, idle_secs: u64) {
+    pub fn trim(&mut self, idle_secs: u64, now: Millis, switches: &Switches) -> Resized {
         self.requests.trim(idle_secs);
+        let resized = self.reply_room.adapt(now, switches);
         if idle_secs > 2 && self.out.is_empty() {
-            self.out.shrink_to_fit();
+            self.out.shrink_to(self.reply_room.kept);
         }
+        resized
     }
 
     /// Bytes that wait to be written.
@@ -126,6 +173,7 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
+        self.reply_room.peak = self.reply_room.peak.max(self.out.len().min(self.reply_room.kept));
         self.out.clear();
         self.out.shrink_to(KEPT_BYTES);
         self.written = 0;

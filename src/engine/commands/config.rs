@@ -22,6 +22,7 @@ pub const COMMANDS: &[Command] = &[Command {
             summary: "Read the parameters that match the patterns.",
             since: "2.0.0",
             complexity: "O(N) where N is the number of parameters",
+            history: &[("7.0.0", "Takes several patterns.")],
             flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
             run: get,
             ..Command::SERVER
@@ -57,10 +58,11 @@ pub const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "CONFIG SET",
-            syntax: "parameter value [parameter value ...]",
+            syntax: "data=(parameter value) [parameter value ...]",
             summary: "Change parameters: all of them or, if one is refused, none.",
             since: "2.0.0",
             complexity: "O(N) where N is the number of parameters",
+            history: &[("7.0.0", "Sets several parameters, all or none.")],
             flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE),
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             run: set,
@@ -99,12 +101,17 @@ fn resetstat(call: &mut Call) -> Outcome {
 }
 
 fn rewrite(call: &mut Call) -> Outcome {
+    rewrite_file(call, false)
+}
+
+/// `all`: with what is at its default too.
+pub fn rewrite_file(call: &mut Call, all: bool) -> Outcome {
     let Some(path) = call.server.config.file.clone() else {
         return Err(Refusal::new("ERR The server is running without a config file"));
     };
     let in_file = call.server.acl_path().is_some();
     let users: Vec<Bytes> = call.server.acl.users().filter(|_| !in_file).map(|user| user.describe()).collect();
-    match write_file(&call.server.config, &users, &path, call.disk) {
+    match write_file(&call.server.config, &users, all, &path, call.disk) {
         Ok(()) => {
             call.out.push(Output::Log(String::from("* CONFIG REWRITE executed with success.")));
             Ok(Reply::OK)
@@ -117,14 +124,15 @@ fn rewrite(call: &mut Call) -> Outcome {
 }
 
 /// Beside the old file, synced, then renamed over it: a crash leaves the old or the new one.
-fn write_file(config: &Config, users: &[Bytes], path: &str, disk: &mut dyn Disk) -> Result<(), DiskError> {
+fn write_file(config: &Config, users: &[Bytes], all: bool, path: &str, disk: &mut dyn Disk) -> Result<(), DiskError> {
     let old = match disk.read(path) {
         Ok(old) => old,
         Err(DiskError::NotFound) => Vec::new(),
         Err(error) => return Err(error),
     };
     let temporary = format!("{path}.rewrite");
-    let written = disk.write(&temporary, &config.rewritten(&old, users)).and_then(|()| disk.fsync(&temporary));
+    let written =
+        disk.write(&temporary, &config.rewritten_with(&old, users, all)).and_then(|()| disk.fsync(&temporary));
     if let Err(error) = written.and_then(|()| disk.rename(&temporary, path)) {
         let _ = disk.remove(&temporary);
         return Err(error);

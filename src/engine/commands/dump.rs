@@ -2,7 +2,7 @@
 
 use crate::base::{Bytes, Millis};
 use crate::engine::call::Call;
-use crate::engine::command::{ASKING, Command, DENYOOM, ONE_KEY, Outcome, READONLY, WRITE};
+use crate::engine::command::{ASKING, Command, DENYOOM, ONE_KEY, Outcome, READONLY, SYSCMD, WRITE};
 use crate::engine::evict;
 use crate::engine::notify::Class;
 use crate::engine::persist::rdb;
@@ -25,10 +25,12 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "RESTORE",
-        syntax: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+        syntax: "key ttl serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0] [IDLETIME seconds@5.0.0] [FREQ \
+                 frequency@5.0.0]",
         summary: "Make a key from what DUMP answered.",
         since: "2.6.0",
         complexity: "O(N*M), N the number of elements and M their size; for sorted sets times log(N)",
+        history: &[("3.0.0", "`REPLACE`."), ("5.0.0", "`ABSTTL`."), ("5.0.0", "`IDLETIME` and `FREQ`.")],
         flags: WRITE.with(DENYOOM),
         acl: &["keyspace", "dangerous"],
         keys: ONE_KEY,
@@ -37,11 +39,13 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "RESTORE-ASKING",
-        syntax: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+        syntax: "key ttl serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0] [IDLETIME seconds@5.0.0] [FREQ \
+                 frequency@5.0.0]",
         summary: "RESTORE into a slot that is being taken over: what MIGRATE sends.",
         since: "3.0.0",
         complexity: "O(N*M), N the number of elements and M their size; for sorted sets times log(N)",
-        flags: WRITE.with(DENYOOM).with(ASKING),
+        history: &[("3.0.0", "`REPLACE`."), ("5.0.0", "`ABSTTL`."), ("5.0.0", "`IDLETIME` and `FREQ`.")],
+        flags: WRITE.with(DENYOOM).with(ASKING).with(SYSCMD),
         acl: &["keyspace", "dangerous"],
         keys: ONE_KEY,
         run: restore,
@@ -98,7 +102,8 @@ fn restore(call: &mut Call) -> Outcome {
         return Err(Refusal::new("BUSYKEY Target key name already exists."));
     }
     let ttl = u64::try_from(call.int(2)?).map_err(|_| Refusal::new("ERR Invalid TTL value, must be >= 0"))?;
-    let load = rdb::LoadOptions::of(&call.server.config, call.now, call.seed());
+    let skip_checksum = call.server.switches.skip_checksum;
+    let load = rdb::LoadOptions { skip_checksum, ..rdb::LoadOptions::of(&call.server.config, call.now, call.seed()) };
     let value = rdb::restore_value(&call.args[3], &load).map_err(Refusal::new)?;
     let replaced = options.replace && call.remove(key).is_some();
     let at = match ttl {

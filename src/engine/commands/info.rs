@@ -16,6 +16,7 @@ pub const COMMANDS: &[Command] = &[Command {
     name: "INFO",
     syntax: "[section [section ...]]",
     summary: "Read what the server knows of itself.",
+    history: &[("7.0.0", "Takes several sections.")],
     flags: LOADING.with(STALE),
     acl: &["dangerous"],
     tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
@@ -124,7 +125,16 @@ fn server(call: &mut Call, text: &mut String) {
             ("io_threads_active", &0),
         ],
     );
-    line(text, "listener0", format_args!("name=tcp,bind=127.0.0.1,port={}", server.config.port));
+    if let Some(left) = server.shuts_down_in(call.now) {
+        line(text, "shutdown_in_milliseconds", left.0);
+    }
+    let (port, bind, socket) = (server.config.port, server.config.text("bind"), server.config.text("unixsocket"));
+    let bound: String = bind.lossy().split(' ').map(|address| format!(",bind={address}")).collect();
+    let tcp = (port != 0).then(|| format!("name=tcp{bound},port={port}"));
+    let unix = (!socket.is_empty()).then(|| format!("name=unix,bind={}", socket.lossy()));
+    for (number, listener) in tcp.into_iter().chain(unix).enumerate() {
+        line(text, &format!("listener{number}"), listener);
+    }
 }
 
 /// Shown to those who ask for it by name.
@@ -192,6 +202,8 @@ fn memory(call: &mut Call, text: &mut String) {
     let rss = usage.resident;
     let startup = used.saturating_sub(data);
     let clients = server.client_memory.unwrap_or_default();
+    let backlog = server.replication.backlog.as_ref().map_or(0, |backlog| backlog.held());
+    let waiting = server.persist.aof.buffer.len();
     let share = |part: u64, whole: u64| format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64);
     // What the interpreter itself holds is left out: a fork has none until a script runs.
     let (scripts, functions) = (server.scripting.scripts_memory(), server.scripting.libraries.memory());
@@ -238,13 +250,13 @@ fn memory(call: &mut Call, text: &mut String) {
             ("rss_overhead_bytes", &0),
             ("mem_fragmentation_ratio", &format_args!("{:.2}", rss as f64 / used.max(1) as f64)),
             ("mem_fragmentation_bytes", &(rss as i64 - used as i64)),
-            ("mem_not_counted_for_evict", &0),
-            ("mem_replication_backlog", &0),
-            ("mem_total_replication_buffers", &0),
+            ("mem_not_counted_for_evict", &waiting),
+            ("mem_replication_backlog", &backlog),
+            ("mem_total_replication_buffers", &backlog),
             ("mem_clients_slaves", &clients.replicas),
             ("mem_clients_normal", &clients.normal),
             ("mem_cluster_links", &0),
-            ("mem_aof_buffer", &0),
+            ("mem_aof_buffer", &waiting),
             ("mem_allocator", &"libc"),
             ("active_defrag_running", &0),
             ("lazyfree_pending_objects", &0),
@@ -262,6 +274,7 @@ fn persistence(call: &mut Call, text: &mut String) {
 fn stats(call: &mut Call, text: &mut String) {
     let server = &*call.server;
     let stats = &server.stats;
+    let over_ms = stats.over_memory_since.map_or(0, |since| call.now.since(since).0);
     let turns = server.hooks.event_loop.map_or(LoopStats::default(), |stats| stats());
     lines(
         text,
@@ -269,10 +282,10 @@ fn stats(call: &mut Call, text: &mut String) {
             ("total_connections_received", &stats.connections_received),
             ("total_commands_processed", &stats.commands_processed),
             ("instantaneous_ops_per_sec", &turns.commands_per_sec),
-            ("total_net_input_bytes", &turns.bytes_in),
+            ("total_net_input_bytes", &(turns.bytes_in + stats.replication_in)),
             ("total_net_output_bytes", &turns.bytes_out),
-            ("total_net_repl_input_bytes", &0),
-            ("total_net_repl_output_bytes", &0),
+            ("total_net_repl_input_bytes", &stats.replication_in),
+            ("total_net_repl_output_bytes", &stats.replication_out),
             ("instantaneous_input_kbps", &kilobytes(turns.bytes_in_per_sec)),
             ("instantaneous_output_kbps", &kilobytes(turns.bytes_out_per_sec)),
             ("instantaneous_input_repl_kbps", &"0.00"),
@@ -287,8 +300,8 @@ fn stats(call: &mut Call, text: &mut String) {
             ("expire_cycle_cpu_milliseconds", &0),
             ("evicted_keys", &stats.evicted_keys),
             ("evicted_clients", &stats.evicted_clients),
-            ("total_eviction_exceeded_time", &0),
-            ("current_eviction_exceeded_time", &0),
+            ("total_eviction_exceeded_time", &(stats.over_memory_ms + over_ms)),
+            ("current_eviction_exceeded_time", &over_ms),
             ("keyspace_hits", &stats.keyspace_hits),
             ("keyspace_misses", &stats.keyspace_misses),
             ("pubsub_channels", &server.pubsub.channels.len()),
@@ -314,8 +327,8 @@ fn stats(call: &mut Call, text: &mut String) {
             ("total_writes_processed", &turns.writes),
             ("io_threaded_reads_processed", &0),
             ("io_threaded_writes_processed", &0),
-            ("reply_buffer_shrinks", &0),
-            ("reply_buffer_expands", &0),
+            ("reply_buffer_shrinks", &stats.reply_buffer_shrinks),
+            ("reply_buffer_expands", &stats.reply_buffer_expands),
             ("eventloop_cycles", &turns.cycles),
             ("eventloop_duration_sum", &turns.us),
             ("eventloop_duration_cmd_sum", &turns.commands_us),

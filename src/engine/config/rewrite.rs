@@ -14,11 +14,16 @@ impl Config {
     /// The new text of the config file whose present text is `old`. `users` are the lines that declare the users: none if
     /// they stand in an ACL file.
     pub fn rewritten(&self, old: &[u8], users: &[Bytes]) -> Vec<u8> {
+        self.rewritten_with(old, users, false)
+    }
+
+    /// The same; `all`: also what is at its default (DEBUG CONFIG-REWRITE-FORCE-ALL).
+    pub fn rewritten_with(&self, old: &[u8], users: &[Bytes], all: bool) -> Vec<u8> {
         let mut rewrite = Rewrite::of(old);
         for parameter in PARAMETERS {
             let (lines, force) = self.lines_of(parameter);
             for line in lines {
-                rewrite.put(parameter.name, line.into_bytes(), force);
+                rewrite.put(parameter.name, line.into_bytes(), force || all);
             }
         }
         users.iter().for_each(|line| rewrite.put("user", line.to_vec(), true));

@@ -77,6 +77,11 @@ impl Instance {
         }
     }
 
+    /// How long the end that waits for replicas waits at most from now on; None: nobody wants to shut down.
+    pub fn shuts_down_in(&self, now: Millis) -> Option<Millis> {
+        self.persist.ending.map(|ending| ending.until.since(now))
+    }
+
     /// When the end that waits for replicas has to be looked at again.
     pub(in crate::engine) fn next_shutdown(&self) -> Option<Millis> {
         let ending = self.persist.ending?;

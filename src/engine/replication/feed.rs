@@ -56,7 +56,10 @@ impl Instance {
             let client = self.clients.get_mut(id);
             let Some(replica) = client.and_then(|client| client.replica.as_deref_mut()) else { continue };
             match replica.state {
-                State::Online if !replica.starts_on_ack => out.push(Output::Raw(*id, bytes.to_vec())),
+                State::Online if !replica.starts_on_ack => {
+                    self.stats.replication_out += bytes.len() as u64;
+                    out.push(Output::Raw(*id, bytes.to_vec()));
+                }
                 State::Online | State::WaitBgsaveEnd if !replica.rdb_only => {
                     replica.buffered.extend_from_slice(bytes);
                     late.push((*id, replica.buffered.len() as u64));

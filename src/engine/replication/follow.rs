@@ -107,6 +107,9 @@ impl Instance {
         if link_of(&self.replication.primary) != Some(*link) {
             return;
         }
+        if let Input::LinkBytes(_, bytes) = &input {
+            self.stats.replication_in += bytes.len() as u64;
+        }
         match input {
             Input::LinkUp(_) => {
                 notice(out, "Non blocking connect for SYNC fired the event.");

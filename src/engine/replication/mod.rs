@@ -62,7 +62,7 @@ pub struct Replication {
     pub second_offset: i64,
     /// Bytes of the history so far.
     pub offset: u64,
-    backlog: Option<Backlog>,
+    pub(in crate::engine) backlog: Option<Backlog>,
     /// Clients that are replicas, in the order in which they came.
     pub replicas: Vec<ClientId>,
     /// Since when a primary has had none.

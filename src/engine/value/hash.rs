@@ -6,7 +6,7 @@
 
 use crate::base::{Bytes, Rng};
 use crate::engine::config::Limits;
-use crate::engine::dict::{Dict, HashSeed};
+use crate::engine::dict::{Chains, Dict, HashSeed};
 
 #[derive(Clone, Debug)]
 pub struct Hash(Form);
@@ -34,6 +34,11 @@ impl Hash {
             Form::Small(pairs, _) => pairs.len(),
             Form::Table(dict) => dict.len(),
         }
+    }
+
+    /// Of its table, if it has one. O(n).
+    pub fn chains(&self) -> Option<Chains> {
+        if let Form::Table(table) = &self.0 { Some(table.chains()) } else { None }
     }
 
     pub fn is_empty(&self) -> bool {

@@ -5,7 +5,7 @@
 
 use crate::base::{Bytes, Rng};
 use crate::engine::config::Limits;
-use crate::engine::dict::{Dict, HashSeed};
+use crate::engine::dict::{Chains, Dict, HashSeed};
 use crate::engine::value::string::parse_int;
 
 #[derive(Clone, Debug)]
@@ -69,6 +69,11 @@ impl Set {
             Form::Small(members) => members.len(),
             Form::Table(dict) => dict.len(),
         }
+    }
+
+    /// Of its table, if it has one. O(n).
+    pub fn chains(&self) -> Option<Chains> {
+        if let Form::Table(table) = &self.0 { Some(table.chains()) } else { None }
     }
 
     pub fn is_empty(&self) -> bool {

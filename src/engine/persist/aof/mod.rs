@@ -165,6 +165,9 @@ impl Instance {
             return;
         }
         if !aof.buffer.is_empty() {
+            if let (Some(sleep), us @ 1..) = (self.hooks.sleep, self.switches.aof_flush_sleep_us) {
+                sleep(us);
+            }
             if let Err(error) = env.disk.append(&aof.path, &aof.buffer) {
                 return self.aof_write_failed(env, error, out);
             }

@@ -8,7 +8,7 @@ mod ordered;
 
 use crate::base::{Bytes, Rng};
 use crate::engine::config::Limits;
-use crate::engine::dict::{Dict, HashSeed};
+use crate::engine::dict::{Chains, Dict, HashSeed};
 use ordered::Ordered;
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -64,6 +64,11 @@ impl Zset {
             Form::Small(members, _) => members.len(),
             Form::Large { scores, .. } => scores.len(),
         }
+    }
+
+    /// Of its table, if it has one. O(n).
+    pub fn chains(&self) -> Option<Chains> {
+        if let Form::Large { scores: table, .. } = &self.0 { Some(table.chains()) } else { None }
     }
 
     pub fn is_empty(&self) -> bool {

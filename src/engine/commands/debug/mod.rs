@@ -1,20 +1,24 @@
-//! DEBUG: the parts of it that Redis' own tests need and that harm nobody.
+//! DEBUG: what Redis' own tests need.
 //!
-//! One command with its own words rather than a container: that is how Redis has it, and its arity says so.
+//! One command with its own words rather than a container: that is how Redis has it, and its arity says so. Absent: RESTART and
+//! CRASH-AND-RECOVER (nothing starts an instance again but who started it), MALLCTL (a server without jemalloc has none), and
+//! what reaches into the cluster bus.
 
-use crate::base::{Bytes, glob, sha};
-use crate::engine::command::{ADMIN, Command, LOADING, NOSCRIPT, Outcome, PROTECTED, STALE};
+mod look;
+
+use crate::base::{Bytes, Millis, glob, sha};
+use crate::engine::command::{ADMIN, Command, LOADING, NOSCRIPT, Outcome, PROTECTED, STALE, SYSCMD};
 use crate::engine::persist::rdb;
 use crate::engine::refusal::{self, Refusal};
 use crate::engine::value::{Str, Value};
-use crate::engine::{Call, Instance, commands, keyspace};
+use crate::engine::{Call, Instance, Output, Switches, VERSION, commands, config, keyspace};
 use crate::resp::Reply;
 
 pub const COMMANDS: &[Command] = &[Command {
     name: "DEBUG",
-    syntax: "subcommand [argument ...]",
+    syntax: "subcommand:hidden [argument:hidden ...]",
     summary: "Do what tests need and nobody else should.",
-    flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE).with(PROTECTED),
+    flags: ADMIN.with(NOSCRIPT).with(LOADING).with(STALE).with(PROTECTED).with(SYSCMD),
     run: debug,
     ..Command::SERVER
 }];
@@ -28,7 +32,7 @@ fn debug(call: &mut Call) -> Outcome {
             call.server.active_expire = call.int(2)? != 0;
             Ok(Reply::OK)
         }
-        (b"OBJECT", 1 | 2) => object(call),
+        (b"OBJECT", 1 | 2) => look::object(call),
         (b"DIGEST", 0) => Ok(Reply::status_of(sha::hex(&call.server.digest()))),
         (b"DIGEST-VALUE", _) => digest_value(call),
         (b"POPULATE", 1..=3) => populate(call),
@@ -51,24 +55,92 @@ fn debug(call: &mut Call) -> Outcome {
         (b"ERROR", 1) => Err(Refusal::from(call.args[2].printed().into_owned())),
         (b"LOG", 1) => {
             let line = format!("# DEBUG LOG: {}", call.args[2].printed());
-            call.out.push(crate::engine::Output::Log(line));
+            call.out.push(Output::Log(line));
             Ok(Reply::OK)
         }
-        (b"HTSTATS-KEY", 1 | 2) | (b"HTSTATS", 1 | 2) => Ok(Reply::Verbatim("txt", Bytes::from("[Dictionary HT]\n"))),
+        (b"HTSTATS", 1..) => look::tables(call),
+        (b"HTSTATS-KEY", 1..) => look::table_of_key(call),
         (b"PAUSE-CRON", 1) => {
-            call.server.cron_paused = call.int(2)? != 0;
+            call.server.cron_paused = number(call, 2) != 0;
             Ok(Reply::OK)
         }
-        (b"LISTPACK", 1) => Ok(Reply::status("Listpack structure printed on stdout")),
-        // Switches of parts that this server does not have: accepted, as their effect cannot be seen.
-        (b"JMAP" | b"STRUCTSIZE", 0)
-        | (b"QUICKLIST-PACKED-THRESHOLD", 1)
-        | (b"CONFIG-REWRITE-FORCE-ALL" | b"MALLCTL", 0)
-        | (b"REPLYBUFFER", 2)
-        | (b"CLIENT-EVICTION" | b"DICT-RESIZING" | b"CLIENT-ENFORCE-REPLY-LIST", 0 | 1) => Ok(Reply::OK),
+        (b"LISTPACK", 1) => look::listpack(call),
+        (b"QUICKLIST", 1 | 2) => look::quicklist(call),
+        (b"SDSLEN", 1) => look::strings(call),
+        (b"STRUCTSIZE", 0) => Ok(look::sizes()),
+        (b"CLIENT-EVICTION", 0) => look::clients(call),
+        (b"REPLYBUFFER", 2) => reply_buffer(call),
+        (b"QUICKLIST-PACKED-THRESHOLD", 1) => packed_threshold(call),
+        (b"SET-SKIP-CHECKSUM-VALIDATION", 1) => {
+            call.server.switches.skip_checksum = number(call, 2) != 0;
+            Ok(Reply::OK)
+        }
+        (b"AOF-FLUSH-SLEEP", 1) => {
+            call.server.switches.aof_flush_sleep_us = number(call, 2).max(0) as u64;
+            Ok(Reply::OK)
+        }
+        (b"CONFIG-REWRITE-FORCE-ALL", 0) => super::config::rewrite_file(call, true),
+        (b"REPLICATE", 1..) => {
+            call.server.propagate_to_replicas(call.db, call.args[2..].to_vec());
+            Ok(Reply::OK)
+        }
+        (b"STRINGMATCH-TEST", 0) => {
+            match_patterns(call);
+            Ok(Reply::status("Apparently Redis did not crash: test passed"))
+        }
+        // What is given away here comes back when the instance ends.
+        (b"LEAK", 1) => Ok(Reply::OK),
+        (b"SEGFAULT" | b"PANIC" | b"ASSERT" | b"OOM", _) => Ok(crash(call, &word)),
         (b"HELP", 0) => Ok(help()),
         _ => Err(commands::wrong_subcommand(call)),
     }
+}
+
+/// As atoi(3): 0 for what is no number.
+fn number(call: &Call, at: usize) -> i64 {
+    call.int(at).unwrap_or(0)
+}
+
+/// The process ends where it stands: nothing is saved, synced or answered.
+fn crash(call: &mut Call, word: &[u8]) -> Reply {
+    call.out.push(Output::Log(format!("# Redis {VERSION} crashed: DEBUG {}", word.escape_ascii())));
+    call.out.push(Output::Exit);
+    Reply::None
+}
+
+/// Ten thousand random patterns against random texts.
+fn match_patterns(call: &mut Call) {
+    let word = |call: &mut Call| -> Vec<u8> {
+        (0..call.rng.below(32)).map(|_| b"abc*?[]^-\\\0\xff"[call.rng.below(12)]).collect()
+    };
+    for _ in 0..10_000 {
+        let (pattern, text) = (word(call), word(call));
+        glob::matches(&pattern, &text);
+    }
+}
+
+fn reply_buffer(call: &mut Call) -> Outcome {
+    if call.is(2, "PEAK-RESET-TIME") {
+        call.server.switches.reply_peak_kept = if call.is(3, "NEVER") {
+            None
+        } else if call.is(3, "RESET") {
+            Switches::default().reply_peak_kept
+        } else {
+            u64::try_from(call.int(3)?).ok().map(Millis)
+        };
+    } else if call.is(2, "RESIZING") {
+        call.server.switches.reply_resizing = number(call, 3) != 0;
+    } else {
+        return Err(commands::wrong_subcommand(call));
+    }
+    Ok(Reply::OK)
+}
+
+/// From which size on an element has a node of its own: no element here is large enough for one, which 4 GB is the bound of.
+fn packed_threshold(call: &Call) -> Outcome {
+    const REFUSED: Refusal = Refusal::new("ERR argument must be a memory value bigger than 1 and smaller than 4gb");
+    let bytes = config::value::bytes_of(&call.args[2]).ok_or(REFUSED)?;
+    if bytes > (1 << 32) - (1 << 20) { Err(REFUSED) } else { Ok(Reply::OK) }
 }
 
 fn sleep(call: &mut Call) -> Outcome {
@@ -77,39 +149,19 @@ fn sleep(call: &mut Call) -> Outcome {
     match call.server.hooks.sleep {
         Some(sleep) => {
             sleep(micros);
-            call.server.slept += crate::base::Millis(micros / 1000);
+            call.server.slept += Millis(micros / 1000);
         }
         // Virtual time cannot pass within a step: whoever asks something has to wait until the server would have woken up.
         None => {
             call.pretended_us = micros;
-            let span = crate::base::Millis(micros / 1000);
-            if call.may_block && span > crate::base::Millis::ZERO {
+            let span = Millis(micros / 1000);
+            if call.may_block && span > Millis::ZERO {
                 super::client::hold_everybody(call, span, true);
                 return call.block(&[], "", span, Reply::OK);
             }
         }
     }
     Ok(Reply::OK)
-}
-
-fn object(call: &mut Call) -> Outcome {
-    let key = &call.args[2];
-    let limits = call.limits();
-    let now = call.now;
-    let Some(slot) = call.db_ref().slot(key) else { return Err(refusal::NO_SUCH_KEY) };
-    let serialized = rdb::dump_value(&slot.value, &limits).len().saturating_sub(11);
-    let idle = (now.secs() as u32).saturating_sub(slot.access);
-    let mut text = format!(
-        "Value at:0x7f0000000000 refcount:1 encoding:{} serializedlength:{serialized} lru:{} lru_seconds_idle:{idle}",
-        slot.value.encoding(),
-        slot.access & 0xff_ffff,
-    );
-    if let Value::List(list) = &slot.value
-        && list.encoding() == "quicklist"
-    {
-        text.push_str(&format!(" ql_nodes:1 ql_avg_node:{0}.00 ql_listpack_max:-2 ql_compressed:0", list.len()));
-    }
-    Ok(Reply::Status(text.into()))
 }
 
 fn digest_value(call: &mut Call) -> Outcome {
