@@ -57,7 +57,7 @@ impl Drop for Served {
 }
 
 /// The first of `count` ports in a row that are free, as are the bus ports that belong to them.
-fn free_ports(count: u16) -> u16 {
+pub fn free_ports(count: u16) -> u16 {
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     (0..100)
         .map(|_| {
