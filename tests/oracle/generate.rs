@@ -27,7 +27,9 @@ pub fn call(command: &Command, rng: &mut Rng) -> Vec<Bytes> {
 fn value(name: &str, rng: &mut Rng) -> Bytes {
     let text = match name {
         "key" | "source" | "destination" | "newkey" | "destkey" | "srckey" | "dstkey" | "key1" | "key2"
-        | "sourcekey" => pick(&["str", "num", "list", "set", "ints", "hash", "zset", "none", "other"], rng),
+        | "sourcekey" => {
+            pick(&["str", "num", "list", "set", "ints", "hash", "zset", "stream", "places", "none", "other"], rng)
+        }
         "numkeys" => NUMKEYS,
         "field" | "member" | "element" | "pivot" => pick(&["a", "b", "c", "1", "2", "30", "x y", ""], rng),
         "increment" | "decrement" => pick(&["1", "-3", "10", "2.5", "9223372036854775807"], rng),
@@ -36,7 +38,8 @@ fn value(name: &str, rng: &mut Rng) -> Bytes {
         "max" => pick(&["+inf", "2", "(300", "+", "[c", "(c"], rng),
         "start" | "stop" | "end" | "offset" | "index" => pick(&["0", "1", "-1", "2", "-2", "5", "100"], rng),
         "count" | "len" | "num-matches" => pick(&["1", "2", "3", "-2", "0", "10"], rng),
-        "seconds" | "milliseconds" => pick(&["100", "1000000", "100000", "0", "-1"], rng),
+        // Nothing ends while the test runs.
+        "seconds" | "milliseconds" => pick(&["1000000", "100000", "0", "-1"], rng),
         "unix-time-seconds" => pick(&["4102444800", "1"], rng),
         "unix-time-milliseconds" => pick(&["4102444800000", "1"], rng),
         "pattern" => pick(&["*", "s*", "[hl]*", "?um", "nothing"], rng),
@@ -44,6 +47,14 @@ fn value(name: &str, rng: &mut Rng) -> Bytes {
         "index-db" | "db" | "destination-db" => pick(&["0", "1", "16"], rng),
         "bit" => pick(&["0", "1"], rng),
         "weight" => pick(&["1", "2", "0.5"], rng),
+        "id" | "last-id" | "max-deleted-id" | "threshold" => {
+            pick(&["0", "1-1", "1-2", "2-0", "3", "5-5", "9-*", "$", ">", "-", "x-1"], rng)
+        }
+        "group" => pick(&["g", "h"], rng),
+        "consumer" => pick(&["c", "d"], rng),
+        "longitude" | "latitude" | "radius" | "width" | "height" => {
+            pick(&["13.361389", "38.115556", "0", "15.08", "200", "-122.4", "85.05112878", "nan"], rng)
+        }
         "timeout" => "0.01",
         "serialized-value" => "broken",
         _ => pick(

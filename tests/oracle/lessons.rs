@@ -178,7 +178,7 @@ fn play(lesson: &Arc<Lesson>, found: &mut Found) {
 
 #[test]
 fn lessons_show_the_same_at_real_servers() {
-    let known = Command::new(machine::program()).arg("--version").stdout(Stdio::null()).status();
+    let known = Command::new(crate::servers::program()).arg("--version").stdout(Stdio::null()).status();
     if known.is_err() {
         let required = std::env::var_os("REDLAB_REQUIRE_ORACLE").is_some();
         assert!(!required, "redis-server is not installed, and REDLAB_REQUIRE_ORACLE is set");

@@ -41,11 +41,6 @@ struct Process {
     running: bool,
 }
 
-/// The program to compare with: `REDLAB_REDIS_SERVER`, or the installed one.
-pub fn program() -> String {
-    std::env::var("REDLAB_REDIS_SERVER").unwrap_or_else(|_| String::from("redis-server"))
-}
-
 /// Whether a world's servers talk to each other.
 pub fn is_cluster(world: &lesson::World) -> bool {
     world.instances.iter().any(|instance| instance.conf.contains("cluster-enabled"))
@@ -194,7 +189,7 @@ impl Backend for Machine {
             let socket = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
             socket.expect("a free port").port()
         });
-        let child = Command::new(program())
+        let child = Command::new(crate::servers::program())
             .args(&args)
             .args(["--port", &real.to_string()])
             .current_dir(self.home.path())

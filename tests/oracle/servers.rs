@@ -103,17 +103,23 @@ impl Server for Engine {
             Output::Reply(to, reply) if to == id => Some(reply),
             _ => None,
         });
-        replies.map_or(Reply::None, |reply| over_the_wire(&reply))
+        let protocol = self.instance.clients.get(&id).map_or(Protocol::Resp2, |client| client.protocol);
+        replies.map_or(Reply::None, |reply| over_the_wire(&reply, protocol))
     }
 }
 
-/// What a client of RESP2 makes of `reply`: maps are flat there, doubles are strings.
-fn over_the_wire(reply: &Reply) -> Reply {
+/// What a client makes of `reply`: under RESP2 maps are flat, doubles are strings.
+fn over_the_wire(reply: &Reply, protocol: Protocol) -> Reply {
     let mut bytes = Vec::new();
-    encode::reply(&mut bytes, reply, Protocol::Resp2);
+    encode::reply(&mut bytes, reply, protocol);
     let mut replies = Replies::new();
     replies.feed(&bytes);
     replies.next_reply().expect("our own encoding is RESP").unwrap_or(Reply::None)
+}
+
+/// The program to compare with: `REDLAB_REDIS_SERVER`, or the installed one.
+pub fn program() -> String {
+    std::env::var("REDLAB_REDIS_SERVER").unwrap_or_else(|_| String::from("redis-server"))
 }
 
 /// A real redis-server, ended when this is dropped.
@@ -137,7 +143,7 @@ impl Redis {
 
     /// On the files in `dir`, which is removed in the end.
     pub fn start_in(dir: tempfile::TempDir, options: &[&str]) -> Option<Redis> {
-        Redis::start_program("redis-server", dir, options)
+        Redis::start_program(&program(), dir, options)
     }
 
     /// Another redis-server than the one that is installed.
@@ -150,7 +156,7 @@ impl Redis {
 
     /// With the config file `file` in `dir`, whose relative paths begin there; only the port is another.
     pub fn start_with(dir: tempfile::TempDir, file: &str) -> Option<Redis> {
-        Redis::launch("redis-server", dir, &[file.to_owned()])
+        Redis::launch(&program(), dir, &[file.to_owned()])
     }
 
     fn launch(program: &str, dir: tempfile::TempDir, words: &[String]) -> Option<Redis> {

@@ -91,6 +91,16 @@ fn encode(place: Place, latitude_max: f64, steps: u32) -> Cell {
     Cell { bits, steps }
 }
 
+/// A score that no GEOADD made, a negative one for instance, becomes what x86-64 makes of it; C leaves that open.
+fn bits_of(score: f64) -> u64 {
+    const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+    match score {
+        score if score < TWO_TO_63 => score as i64 as u64,
+        score if score < 2.0 * TWO_TO_63 => score as u64,
+        _ => 0,
+    }
+}
+
 impl Place {
     /// Whether it can be stored.
     pub fn is_on_the_map(self) -> bool {
@@ -104,7 +114,7 @@ impl Place {
 
     /// The middle of the smallest box, which is what a score stands for.
     pub fn of_score(score: f64) -> Place {
-        let edges = Cell { bits: score as u64, steps: STEPS_MAX }.edges();
+        let edges = Cell { bits: bits_of(score), steps: STEPS_MAX }.edges();
         let middle = |a: f64, b: f64, max: f64| ((a + b) / 2.0).clamp(-max, max);
         Place {
             longitude: middle(edges.west, edges.east, LONGITUDE_MAX),
