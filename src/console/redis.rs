@@ -58,10 +58,15 @@ enum Expected {
     Command,
 }
 
+/// redis-cli itself would follow for ever where two nodes name each other.
+const REDIRECTS_MAX: usize = 16;
+
 /// The command that is being answered.
 #[derive(Clone, Debug)]
 struct Running {
     args: Vec<Bytes>,
+    /// How often it was sent on to another node.
+    redirects: usize,
     /// How often it is to be sent again.
     left: u64,
     /// Confirmations of SUBSCRIBE and its like still to come; None for any other command.
@@ -207,6 +212,7 @@ impl Cli {
         self.running = Some(Running {
             confirmations: confirmations(&args),
             args,
+            redirects: 0,
             left: times.saturating_sub(1),
             started: backend.now(),
         });
@@ -220,12 +226,11 @@ impl Cli {
     }
 
     fn warn_of_reconnect(&self) -> Line {
-        let (db, and) = (format!("[{}]", self.db), if self.db != 0 && self.in_transaction { " and " } else { "" });
-        let shown = format!(
-            "{}{and}{}",
-            if self.db != 0 { db.as_str() } else { "" },
-            if self.in_transaction { "(TX)" } else { "" }
-        );
+        let shown = match (self.db, self.in_transaction) {
+            (0, _) => "(TX)".to_owned(),
+            (db, false) => format!("[{db}]"),
+            (db, true) => format!("[{db}] and (TX)"),
+        };
         Line::new(
             Class::Note,
             format!(
@@ -354,10 +359,15 @@ impl Cli {
         if self.options.cluster
             && let Reply::Error(text) = &reply
             && let Some(redirect) = Redirect::parse(text)
+            && running.redirects < REDIRECTS_MAX
         {
             return self.follow(redirect, backend, terminal);
         }
         let mut lines = print::reply(&reply, self.options.form, raw);
+        if running.redirects == REDIRECTS_MAX && !self.options.batch {
+            let text = "note: the nodes send this from one to the other and back; redis-cli would go on for ever.";
+            lines.push(Line::new(Class::Note, text));
+        }
         if self.monitoring {
             self.monitoring = !reply.is_error();
             if self.monitoring {
@@ -417,6 +427,7 @@ impl Cli {
                 backend.advance(self.options.interval);
             }
             running.left -= 1;
+            running.redirects = 0;
             running.confirmations = confirmations(&running.args);
             self.running = Some(running);
             self.send(backend);
@@ -437,7 +448,8 @@ impl Cli {
     fn follow(&mut self, redirect: Redirect, backend: &mut dyn Backend, terminal: &str) -> Vec<Line> {
         let mut lines = Vec::new();
         let was_in_transaction = self.in_transaction;
-        let running = self.running.take();
+        let mut running = self.running.take();
+        running.iter_mut().for_each(|running| running.redirects += 1);
         if !redirect.host.is_empty() {
             self.options.host = redirect.host;
         }
