@@ -26,6 +26,7 @@ mod traffic;
 
 pub use help::group_name;
 pub use line::{Class, Line, Span};
+pub use shell::WORDS as SHELL_WORDS;
 pub use word::{Orders, Scope, Word};
 
 use crate::base::quote;
@@ -90,7 +91,7 @@ impl Terminal {
         lines
     }
 
-    /// As if `sql` had been typed.
+    /// As if `sql` had been typed at the shell.
     pub fn open_sql(&mut self) {
         self.mode = Mode::Sql;
     }
@@ -256,11 +257,16 @@ impl Terminal {
         }
     }
 
-    /// Ctrl-C: ends what is being waited for. Does nothing at a prompt.
+    /// True while a program asks something: the next line is its answer.
+    pub fn asks(&self) -> bool {
+        matches!(self.mode, Mode::Cluster(_))
+    }
+
+    /// Ctrl-C: ends what is being waited for, and a program that asks something. Does nothing at a prompt.
     pub fn interrupt(&mut self, backend: &mut dyn Backend) -> Vec<Line> {
         match &mut self.mode {
             Mode::Redis(cli) if cli.busy() => cli.interrupt(backend, &self.name),
-            Mode::Batch(_) => {
+            Mode::Batch(_) | Mode::Cluster(_) => {
                 self.leave(backend);
                 Vec::new()
             }

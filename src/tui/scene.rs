@@ -31,6 +31,8 @@ pub struct TerminalState {
     pub name: String,
     pub prompt: String,
     pub busy: bool,
+    /// A program asks something.
+    pub asks: bool,
 }
 
 /// A change of a key.
@@ -75,7 +77,12 @@ impl Scene {
             terminals: session
                 .terminals()
                 .iter()
-                .map(|t| TerminalState { name: t.name().to_owned(), prompt: t.prompt(), busy: t.busy() })
+                .map(|t| TerminalState {
+                    name: t.name().to_owned(),
+                    prompt: t.prompt(),
+                    busy: t.busy(),
+                    asks: t.asks(),
+                })
                 .collect(),
             writes,
             derived,

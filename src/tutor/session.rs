@@ -225,7 +225,7 @@ impl Session {
     pub fn interrupt(&mut self, terminal: usize) -> Response {
         let mut response = Response::default();
         if let Some(each) = self.terminals.get_mut(terminal)
-            && each.busy()
+            && (each.busy() || each.asks())
         {
             let lines = each.interrupt(&mut *self.backend);
             self.record(Entry::Interrupt { terminal });

@@ -164,6 +164,45 @@ fn fix_closes_what_a_broken_migration_left_open() {
 }
 
 #[test]
+fn fix_asks_for_each_kind_of_fault_and_takes_no_answer_for_two() {
+    // The yes to the first question was taken for an answer to the second: what it was about had been mended meanwhile, so
+    // the first was not asked again when the program ran on.
+    let mut shell = Shell::formed();
+    shell.say("redis-cli -p 7000 -c SET user:1 ann");
+    let slot = shell.say("redis-cli -p 7000 --raw CLUSTER KEYSLOT user:1").remove(0);
+    for port in 7000..7006 {
+        shell.say(&format!("redis-cli -p {port} CLUSTER DELSLOTS 0"));
+        shell.say(&format!("redis-cli -p {port} CLUSTER DELSLOTS {slot}"));
+    }
+    shell.say("redis-cli --cluster fix 127.0.0.1:7000");
+    assert!(shell.terminal.prompt().starts_with("Fix these slots by covering with a random node?"));
+    shell.say("yes");
+    assert!(shell.terminal.prompt().starts_with("Fix these slots by covering with those nodes?"));
+    assert_eq!(shell.say("no").last().map(String::as_str), Some("*** Aborting..."));
+    // Ctrl-C at a question gives the program up.
+    shell.say("redis-cli --cluster fix 127.0.0.1:7000");
+    assert!(shell.terminal.asks());
+    shell.terminal.interrupt(&mut shell.backend);
+    assert_eq!(shell.terminal.prompt(), "$ ");
+    shell.say("redis-cli --cluster fix 127.0.0.1:7000");
+    shell.say("yes");
+    shell.rest();
+    shell.check_is_clean();
+}
+
+#[test]
+fn numbers_that_make_no_sense_are_refused_at_once() {
+    let mut shell = Shell::formed();
+    let ids: Vec<String> = (7000..7003).map(|port| format!("{}=0", shell.id_of(port))).collect();
+    // Nobody would take the slots: it was looked for somebody for ever.
+    let shown = shell.say(&format!("redis-cli --cluster rebalance 127.0.0.1:7000 --cluster-weight {}", ids.join(" ")));
+    assert!(shown.last().is_some_and(|line| line.starts_with("*** The weights come to nothing")), "{shown:#?}");
+    let shown =
+        shell.say(&format!("redis-cli --cluster create 127.0.0.1:7006 127.0.0.1:7007 --cluster-replicas {}", u64::MAX));
+    assert!(shown.iter().any(|line| line.contains("is not possible")), "{shown:#?}");
+}
+
+#[test]
 fn a_call_reaches_all_and_faults_are_named() {
     let mut shell = Shell::formed();
     let mut shown = shell.say("redis-cli --cluster call 127.0.0.1:7000 PING --cluster-only-masters");

@@ -102,7 +102,8 @@ pub(super) fn parse(words: &[Bytes]) -> Result<Task, String> {
         let mut number = || words.next().and_then(|value| value.parse::<u64>().ok()).ok_or_else(unknown);
         match option {
             "yes" => task.yes = true,
-            "replicas" => task.replicas = number()? as usize,
+            // More than there can be nodes: as good as any number, and it can be counted with.
+            "replicas" => task.replicas = number()?.min(u64::from(u16::MAX)) as usize,
             "slots" => task.slots = number()? as usize,
             "timeout" => task.timeout_ms = Some(number()?),
             "pipeline" => task.pipeline = Some((number()? as usize).max(1)),

@@ -155,6 +155,9 @@ impl Run<'_> {
         self.must_reach_all("Fixing slots coverage")?;
         self.info(">>> Fixing slots coverage...");
         let primaries: Vec<&Node> = nodes.iter().filter(|node| node.is_primary()).collect();
+        if primaries.is_empty() {
+            return self.fail("[ERR] There is no primary that could be reached and take the slots.");
+        }
         let (mut nowhere, mut one, mut several) = (Vec::new(), Vec::new(), Vec::new());
         for slot in missing {
             let mut holders = Vec::new();

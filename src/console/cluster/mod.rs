@@ -2,7 +2,8 @@
 //!
 //! It is a client like any other: everything it does are commands to nodes. Where it asks something, the program ends with the
 //! question; the answer runs it again from the beginning with one answer more, and what was printed before is not printed
-//! again. That is sound because it looks before it changes anything.
+//! again. That is sound because it looks before it changes anything, and an answer belongs to its question: `fix`, which asks
+//! for each kind of fault, does not come again to what it has mended.
 //!
 //! Absent: `import` and `backup`, which read and write outside of the cluster.
 
@@ -26,9 +27,16 @@ use nodes::Net;
 pub(super) struct Manager {
     login: Options,
     task: Task,
-    answers: Vec<String>,
+    answers: Vec<Answered>,
     shown: Vec<Line>,
     question: String,
+}
+
+/// A question that was asked, and what was said.
+#[derive(Clone, Debug)]
+struct Answered {
+    question: String,
+    answer: String,
 }
 
 /// Why a run ended before its end.
@@ -46,7 +54,7 @@ struct Run<'a> {
     net: Net<'a>,
     task: &'a Task,
     lines: Vec<Line>,
-    answers: std::slice::Iter<'a, String>,
+    answers: Vec<Answered>,
     /// Primaries that could not be reached when the cluster was looked at last.
     unreachable: usize,
     /// Faults found so far.
@@ -78,8 +86,9 @@ impl Run<'_> {
 
     /// The answer to `question`, which is shown with it once it is there.
     fn ask(&mut self, question: &str) -> Step<String> {
-        match self.answers.next() {
-            Some(answer) => {
+        match self.answers.iter().position(|each| each.question == question) {
+            Some(at) => {
+                let answer = self.answers.remove(at).answer;
                 self.print(format!("{question}{answer}"));
                 Ok(answer.trim().to_owned())
             }
@@ -98,9 +107,14 @@ impl Run<'_> {
     fn carry_out(&mut self) -> Step {
         match self.task.name.as_str() {
             "create" => self.create(),
-            "check" => self.check_and_tell().map(drop),
+            "check" | "fix" => {
+                if self.check_and_tell()? {
+                    Ok(())
+                } else {
+                    Err(Stop::Ended)
+                }
+            }
             "info" => self.tell_info(),
-            "fix" => self.check_and_tell().map(drop),
             "reshard" => self.reshard(),
             "rebalance" => self.rebalance(),
             "add-node" => self.add_node(),
@@ -118,13 +132,14 @@ impl Run<'_> {
 /// What a run or an answer led to: what is to be printed, and the run again if it waits for an answer.
 pub(super) struct Outcome {
     pub lines: Vec<Line>,
+    pub failed: bool,
     pub waits: Option<Box<Manager>>,
 }
 
 /// Carries out what stands behind `redis-cli --cluster`.
 pub(super) fn start(words: &[Bytes], login: Options, backend: &mut dyn Backend) -> Outcome {
     match args::parse(words) {
-        Err(complaint) => Outcome { lines: Line::split(Class::Error, &complaint), waits: None },
+        Err(complaint) => Outcome { lines: Line::split(Class::Error, &complaint), failed: true, waits: None },
         Ok(task) => {
             Manager { login, task, answers: Vec::new(), shown: Vec::new(), question: String::new() }.go(backend)
         }
@@ -138,7 +153,7 @@ impl Manager {
 
     /// Goes on with the answer to the question.
     pub fn answer(mut self, answer: &str, backend: &mut dyn Backend) -> Outcome {
-        self.answers.push(answer.to_owned());
+        self.answers.push(Answered { question: self.question.clone(), answer: answer.to_owned() });
         self.go(backend)
     }
 
@@ -147,7 +162,7 @@ impl Manager {
             net: Net::new(backend, &self.login),
             task: &self.task,
             lines: Vec::new(),
-            answers: self.answers.iter(),
+            answers: self.answers.clone(),
             unreachable: 0,
             errors: 0,
         };
@@ -156,13 +171,15 @@ impl Manager {
         let all = run.lines;
         let known = all.iter().zip(&self.shown).take_while(|(new, old)| new == old).count();
         // The question and its answer stand on the screen already, as the line that was typed.
-        let typed = usize::from(known < all.len() && !self.question.is_empty());
-        let lines = all[(known + typed).min(all.len())..].to_vec();
+        let typed = self.answers.last().map(|last| Line::plain(format!("{}{}", last.question, last.answer)));
+        let typed = usize::from(typed.is_some() && all.get(known) == typed.as_ref());
+        let lines = all[known + typed..].to_vec();
         match end {
-            Ok(()) | Err(Stop::Ended) => Outcome { lines, waits: None },
+            Ok(()) => Outcome { lines, failed: false, waits: None },
+            Err(Stop::Ended) => Outcome { lines, failed: true, waits: None },
             Err(Stop::Ask(question)) => {
                 (self.shown, self.question) = (all, question);
-                Outcome { lines, waits: Some(Box::new(self)) }
+                Outcome { lines, failed: false, waits: Some(Box::new(self)) }
             }
         }
     }

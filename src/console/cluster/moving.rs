@@ -182,7 +182,7 @@ impl Run<'_> {
             else {
                 return self.fail(format!("*** No such master node {name}"));
             };
-            weights[at] = weight.parse().unwrap_or(0.0);
+            weights[at] = weight.parse().ok().filter(|weight: &f64| *weight >= 0.0).unwrap_or(0.0);
         }
         let involved: Vec<(&Node, f64)> = nodes
             .iter()
@@ -194,6 +194,10 @@ impl Run<'_> {
             return self.fail("*** Please fix your cluster problems before rebalancing");
         }
         let total: f64 = involved.iter().map(|(_, weight)| weight).sum();
+        // redis-cli would look for ever for a node that takes the slots.
+        if !(total.is_finite() && total > 0.0) {
+            return self.fail("*** The weights come to nothing: no node is left that could take slots");
+        }
         let threshold = self.task.threshold.unwrap_or(2.0);
         let mut balances = Vec::new();
         let mut needed = false;

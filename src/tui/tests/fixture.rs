@@ -174,7 +174,12 @@ pub fn scene() -> Scene {
             sql: Vec::new(),
             network: Default::default(),
         },
-        terminals: vec![TerminalState { name: "alice".into(), prompt: "127.0.0.1:6379> ".into(), busy: false }],
+        terminals: vec![TerminalState {
+            name: "alice".into(),
+            prompt: "127.0.0.1:6379> ".into(),
+            busy: false,
+            asks: false,
+        }],
         writes: Vec::new(),
         derived: Default::default(),
         orders: None,
@@ -246,7 +251,12 @@ pub fn two() -> Scene {
     let names = ["alice".to_owned(), "bob".to_owned()];
     scene.terminals = names
         .iter()
-        .map(|name| TerminalState { name: name.clone(), prompt: "127.0.0.1:6379> ".into(), busy: name == "bob" })
+        .map(|name| TerminalState {
+            name: name.clone(),
+            prompt: "127.0.0.1:6379> ".into(),
+            busy: name == "bob",
+            asks: false,
+        })
         .collect();
     scene.terminals[0].prompt = "127.0.0.1:6379(TX)> ".into();
     let mut events: Vec<Event> = Vec::new();

@@ -68,7 +68,8 @@ pub(super) fn end_of_input(model: &mut Model) -> Vec<Effect> {
 
 pub(super) fn cancel(model: &mut Model, leaving: bool) -> Vec<Effect> {
     let terminal = model.active;
-    if model.scene.terminals.get(terminal).is_some_and(|t| t.busy) {
+    let (busy, asks) = model.scene.terminals.get(terminal).map_or((false, false), |t| (t.busy, t.asks));
+    if busy {
         return vec![Effect::Interrupt { terminal }];
     }
     if let Some(shell) = model.shell_mut() {
@@ -77,6 +78,9 @@ pub(super) fn cancel(model: &mut Model, leaving: bool) -> Vec<Effect> {
             return Vec::new();
         }
         shell.input.end_search(false);
+    }
+    if asks {
+        return vec![Effect::Interrupt { terminal }];
     }
     if leaving {
         return vec![Effect::Quit];
