@@ -6,7 +6,7 @@ use super::files;
 use super::line::{Class, Line};
 use super::pipe::Pipe;
 use super::redis::Cli;
-use super::shell::{Effect, Program, complain, shown};
+use super::shell::{Effect, Program, complain, is_complaint, shown};
 use crate::base::{Bytes, quote};
 use crate::port::{Backend, ConnectionId, Incoming};
 use crate::resp::Reply;
@@ -57,7 +57,7 @@ impl Batch {
         }
         let output: Vec<u8> =
             std::mem::take(&mut self.held).iter().flat_map(|line| format!("{}\n", line.text()).into_bytes()).collect();
-        shown(self.pipe.send(output, backend))
+        shown(self.pipe.send(output, backend)).lines
     }
 }
 
@@ -90,6 +90,7 @@ pub(super) fn redis_cli(
     if let Some(words) = asked.cluster {
         let outcome = cluster::start(&words, asked.options, backend);
         effect.lines.extend(outcome.lines);
+        effect.failed = outcome.failed;
         effect.program = outcome.waits.map(Program::Cluster);
         return effect;
     }
@@ -102,9 +103,12 @@ pub(super) fn redis_cli(
     let mut cli = Cli::new(asked.options);
     effect.lines.extend(cli.connect(backend, terminal));
     if let Some(scan) = asked.scan {
+        effect.failed = cli.connection().is_none();
         let output = cli.connection().map_or(Ok(Vec::new()), |connection| walk(connection, &scan, form, backend));
         cli.disconnect(backend);
-        effect.lines.extend(shown(output.and_then(|bytes| pipe.send(bytes, backend))));
+        let shown = shown(output.and_then(|bytes| pipe.send(bytes, backend)));
+        effect.failed |= shown.failed;
+        effect.lines.extend(shown.lines);
         return effect;
     }
     let batch = |cli, to_come| Batch { cli, pipe, held: Vec::new(), to_come };
@@ -119,7 +123,7 @@ pub(super) fn redis_cli(
             effect.program = Some(Program::Redis(Box::new(cli)));
             return effect;
         }
-        _ if cli.connection().is_none() => return effect,
+        _ if cli.connection().is_none() => return Effect { failed: true, ..effect },
         _ => batch(cli, VecDeque::new()),
     };
     let Some(times) = asked.repeat else {
@@ -133,6 +137,9 @@ pub(super) fn redis_cli(
     if batch.cli.busy() {
         effect.program = Some(Program::Batch(Box::new(batch)));
     } else {
+        // An error reply is an answer like another: redis-cli fails only where there is none.
+        let lost = batch.cli.connection().is_none();
+        effect.failed = lost && effect.lines.last().is_some_and(is_complaint);
         batch.cli.disconnect(backend);
     }
     effect

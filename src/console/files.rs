@@ -69,6 +69,7 @@ pub(super) fn cat(words: &[Bytes], limit: bool, backend: &dyn Backend) -> Output
 pub(super) fn rm(words: &[Bytes], backend: &mut dyn Backend) -> Output {
     let (flags, paths): (Vec<_>, Vec<_>) = words.iter().partition(|word| word.starts_with(b"-"));
     let has = |letter: u8| flags.iter().any(|flag| flag.contains(&letter));
+    let recursive = has(b'r') || has(b'R');
     if paths.is_empty() {
         return Err("rm: missing operand".to_owned());
     }
@@ -76,9 +77,11 @@ pub(super) fn rm(words: &[Bytes], backend: &mut dyn Backend) -> Output {
         let path = path.lossy().trim_end_matches('/').to_owned();
         let inside = backend.list_files(&path);
         let done = match inside.as_slice() {
-            [] if has(b'r') && backend.remove_file(&format!("{path}/")).is_ok() => Ok(()),
+            [] if recursive && backend.remove_file(&format!("{path}/")).is_ok() => Ok(()),
+            // -f minds no file that is not there.
+            [] if has(b'f') && backend.read_file(&path).is_err() => Ok(()),
             [] => backend.remove_file(&path).map_err(|error| format!("rm: cannot remove '{path}': {error}")),
-            _ if !has(b'r') && !has(b'R') => Err(format!("rm: cannot remove '{path}': Is a directory")),
+            _ if !recursive => Err(format!("rm: cannot remove '{path}': Is a directory")),
             files => {
                 // The directory goes last, with the empty ones in it.
                 let paths = files.iter().filter(|file| !file.ends_with('/')).map(|file| join(&path, file));
@@ -87,11 +90,7 @@ pub(super) fn rm(words: &[Bytes], backend: &mut dyn Backend) -> Output {
                 })
             }
         };
-        if let Err(complaint) = done
-            && !has(b'f')
-        {
-            return Err(complaint);
-        }
+        done?;
     }
     Ok(Vec::new())
 }

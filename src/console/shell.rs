@@ -1,8 +1,8 @@
 //! The `$` shell of the lab's machine: the words that a Redis server's machine needs, and no others.
 //!
-//! One table names them; help and completion follow from it. Words are split as redis-cli splits them; `;` and `&&` join commands. `redis-server` runs in the background,
-//! as a service would; its log is printed up to where it is ready. A pipe into grep, head, tail, wc, xargs and redis-cli, a file behind
-//! `>`, and one behind `<` for redis-cli work.
+//! One table names them; help and completion follow from it. Words are split as redis-cli splits them; `;` and `&&` join
+//! commands. `redis-server` runs in the background, as a service would; its log is printed up to where it is ready. A pipe
+//! into grep, head, tail, wc, sort, uniq, xargs and redis-cli, a file behind `>`, and one behind `<` for redis-cli work.
 
 use super::batch;
 use super::cluster;
@@ -13,17 +13,10 @@ use super::pipe::Pipe;
 use super::print;
 use super::redis::Cli;
 use super::traffic;
-use super::word::{self, Word};
+use super::word::{self, Entry, Word};
 use crate::base::{Bytes, quote};
 use crate::port::{Backend, Signal};
 use crate::snapshot::State;
-
-/// One word of the shell.
-pub struct Entry {
-    pub name: &'static str,
-    pub syntax: &'static str,
-    pub summary: &'static str,
-}
 
 pub const WORDS: &[Entry] = &[
     Entry {
@@ -44,6 +37,9 @@ pub const WORDS: &[Entry] = &[
     Entry { name: "head", syntax: "[-n N] FILE", summary: "The first lines of a file." },
     Entry { name: "tail", syntax: "[-n N] FILE", summary: "The last lines of a file." },
     Entry { name: "grep", syntax: "[-civ] WORDS FILE", summary: "The lines of a file with these words." },
+    Entry { name: "wc", syntax: "[-l | -c] FILE", summary: "How many lines or bytes a file has." },
+    Entry { name: "sort", syntax: "FILE", summary: "The lines of a file in order." },
+    Entry { name: "uniq", syntax: "FILE", summary: "Lines that are repeated, once." },
     Entry { name: "edit", syntax: "FILE", summary: "Change a text file." },
     Entry { name: "echo", syntax: "TEXT > FILE", summary: "Write a line to a file (>> appends)." },
     Entry { name: "sed", syntax: "-i 's/OLD/NEW/' FILE", summary: "Replace words in a file." },
@@ -82,14 +78,16 @@ pub(super) enum Program {
 #[derive(Default)]
 pub(super) struct Effect {
     pub lines: Vec<Line>,
+    /// The exit code is not 0: what stands behind `&&` does not run.
+    pub failed: bool,
     pub word: Option<Word>,
     pub program: Option<Program>,
 }
 
-pub(super) fn shown(output: files::Output) -> Vec<Line> {
+pub(super) fn shown(output: files::Output) -> Effect {
     match output {
-        Ok(bytes) => print::text(&bytes),
-        Err(complaint) => Line::split(Class::Error, &complaint),
+        Ok(bytes) => Effect { lines: print::text(&bytes), ..Effect::default() },
+        Err(complaint) => complain(complaint),
     }
 }
 
@@ -98,24 +96,36 @@ fn say(text: impl AsRef<str>) -> Effect {
 }
 
 pub(super) fn complain(text: impl AsRef<str>) -> Effect {
-    Effect { lines: Line::split(Class::Error, text.as_ref()), ..Effect::default() }
+    Effect { lines: Line::split(Class::Error, text.as_ref()), failed: true, ..Effect::default() }
 }
 
 /// Runs a line of the shell: one command, or several joined by `;` and `&&`. What takes the terminal over ends the line.
 pub(super) fn submit(line: &str, terminal: &str, backend: &mut dyn Backend) -> Effect {
     let mut all = Effect::default();
     for (only_after_success, part) in commands(line) {
-        let failed = all.lines.last().is_some_and(|line| line.0.iter().any(|span| span.class == Class::Error));
-        if only_after_success && failed {
+        if only_after_success && all.failed {
             break;
         }
-        let effect = run(part, terminal, backend);
-        all.lines.extend(effect.lines);
-        if effect.word.is_some() || effect.program.is_some() {
-            return Effect { lines: all.lines, ..effect };
+        all.add(run(part, terminal, backend));
+        if all.takes_over() {
+            break;
         }
     }
     all
+}
+
+impl Effect {
+    /// What comes next: its lines behind those that are here, and all else of it instead.
+    fn add(&mut self, next: Effect) {
+        let before = std::mem::replace(self, next);
+        let after = std::mem::replace(&mut self.lines, before.lines);
+        self.lines.extend(after);
+    }
+
+    /// Somebody else has the terminal now: nothing of the line behind it can run.
+    fn takes_over(&self) -> bool {
+        self.word.is_some() || self.program.is_some()
+    }
 }
 
 /// The commands of a line, each with whether it runs only if the one before succeeded (`&&`).
@@ -145,10 +155,11 @@ fn commands(line: &str) -> Vec<(bool, &str)> {
 
 /// Runs one command of the shell.
 fn run(line: &str, terminal: &str, backend: &mut dyn Backend) -> Effect {
-    let line = line.trim();
+    // The prompt is easily copied along with a line.
+    let line = line.trim().trim_start_matches("$ ").trim_start();
     // `&`: a server runs in the background anyway. `# ...` alone is a remark.
     let line = line.strip_suffix('&').unwrap_or(line);
-    if line.starts_with('#') {
+    if line.starts_with('#') || line == "$" {
         return Effect::default();
     }
     let Ok(words) = quote::split(line.as_bytes()) else {
@@ -164,10 +175,6 @@ fn run(line: &str, terminal: &str, backend: &mut dyn Backend) -> Effect {
     };
     let Some((name, rest)) = words.split_first() else { return Effect::default() };
     let name = name.lossy();
-    // The prompt is easily copied along with a line.
-    if name == "$" {
-        return run(line.trim_start_matches(['$', ' ']), terminal, backend);
-    }
     let output = match name.as_ref() {
         "redis-cli" => {
             let (words, input) = match batch::input(rest, backend) {
@@ -208,7 +215,7 @@ fn run(line: &str, terminal: &str, backend: &mut dyn Backend) -> Effect {
         "whoami" => Ok(b"redis\n".to_vec()),
         _ => return unknown(&name),
     };
-    Effect { lines: shown(output.and_then(|bytes| pipe.send(bytes, backend))), ..Effect::default() }
+    shown(output.and_then(|bytes| pipe.send(bytes, backend)))
 }
 
 fn unknown(name: &str) -> Effect {
@@ -231,35 +238,48 @@ fn unknown(name: &str) -> Effect {
 /// `... | redis-cli`: the lines that it prints, typed at redis-cli.
 fn fed(words: &[Bytes], at: usize, terminal: &str, backend: &mut dyn Backend) -> Effect {
     let (before, command) = (&words[..at], &words[at + 2..]);
-    let line_of = |words: &[Bytes]| words.iter().map(shell_word).collect::<Vec<_>>().join(" ");
     // What stands before the pipe prints as it does into a pipe: `head` without an end lets everything through.
     let first = run(&format!("{} | head -n 1000000", line_of(before)), terminal, backend);
-    if first.lines.iter().any(|line| line.0.iter().any(|span| span.class == Class::Error)) || first.program.is_some() {
+    if first.failed || first.takes_over() {
         return first;
     }
-    let lines: Vec<String> = first.lines.iter().map(Line::text).collect();
+    // Warnings go to the terminal, as what a program writes to stderr does.
+    let (warnings, output): (Vec<Line>, Vec<Line>) = first.lines.into_iter().partition(is_complaint);
+    let mut all = Effect { lines: warnings, ..Effect::default() };
+    let lines: Vec<String> = output.iter().map(Line::text).collect();
     if words[at + 1] == "redis-cli" {
-        return match Pipe::split(command) {
+        all.add(match Pipe::split(command) {
             Ok((command, pipe)) => batch::redis_cli(&command, Some(lines), pipe, terminal, backend),
             Err(complaint) => complain(complaint),
-        };
+        });
+        return all;
     }
     if let [option, name, rest @ ..] = command
         && option == "-I"
     {
         // COMMAND runs once for each line, which takes the place of NAME.
-        let mut all = Effect::default();
         for line in lines {
             let filled = rest.iter().map(|word| Bytes::from(word.lossy().replace(&*name.lossy(), line.trim())));
-            let effect = run(&line_of(&filled.collect::<Vec<_>>()), terminal, backend);
-            all.lines.extend(effect.lines);
-            (all.word, all.program) = (effect.word, effect.program);
+            all.add(run(&line_of(&filled.collect::<Vec<_>>()), terminal, backend));
+            if all.takes_over() {
+                break;
+            }
         }
         return all;
     }
     let more: Vec<Bytes> = lines.iter().flat_map(|line| line.split_whitespace()).map(Bytes::from).collect();
     let command = if command.is_empty() { vec![Bytes::from("echo")] } else { command.to_vec() };
-    run(&line_of(&[command, more].concat()), terminal, backend)
+    all.add(run(&line_of(&[command, more].concat()), terminal, backend));
+    all
+}
+
+pub(super) fn is_complaint(line: &Line) -> bool {
+    line.0.iter().any(|span| span.class == Class::Error)
+}
+
+/// Words as the line that they came from.
+fn line_of(words: &[Bytes]) -> String {
+    words.iter().map(shell_word).collect::<Vec<_>>().join(" ")
 }
 
 /// A word as the shell reads it back: pipes and their like stay bare, anything odd is quoted.
@@ -279,9 +299,9 @@ fn shop_open(words: &[Bytes], terminal: &str, backend: &mut dyn Backend) -> Effe
     if command.is_empty() {
         return complain("shop-open: what is to happen meanwhile? shop-open 7001 sleep 5");
     }
-    let line = command.iter().map(shell_word).collect::<Vec<_>>().join(" ");
+    let line = line_of(command);
     let (mut effect, report) = customers::open(port, backend, |backend| run(&line, terminal, backend));
-    effect.lines.extend(shown(report));
+    effect.lines.extend(shown(report).lines);
     if effect.program.is_some() {
         effect
             .lines
@@ -293,8 +313,13 @@ fn shop_open(words: &[Bytes], terminal: &str, backend: &mut dyn Backend) -> Effe
 fn redis_server(words: &[Bytes], backend: &mut dyn Backend) -> Effect {
     let argv: Vec<String> = words.iter().map(|word| word.lossy().into_owned()).collect();
     let spawned = backend.spawn(&argv);
-    let class = if spawned.pid.is_some() { Class::Log } else { Class::Error };
-    Effect { lines: spawned.log.iter().flat_map(|line| Line::split(class, line)).collect(), ..Effect::default() }
+    let failed = spawned.pid.is_none();
+    let class = if failed { Class::Error } else { Class::Log };
+    Effect {
+        lines: spawned.log.iter().flat_map(|line| Line::split(class, line)).collect(),
+        failed,
+        ..Effect::default()
+    }
 }
 
 fn storm(words: &[Bytes], backend: &mut dyn Backend) -> files::Output {
@@ -338,9 +363,7 @@ fn kill(words: &[Bytes], backend: &mut dyn Backend) -> Effect {
     let mut effect = Effect::default();
     for target in targets {
         let Ok(number) = target.parse::<u32>() else {
-            effect
-                .lines
-                .push(Line::new(Class::Error, format!("bash: kill: {target}: arguments must be process IDs or ports")));
+            effect.add(complain(format!("bash: kill: {target}: arguments must be process IDs or ports")));
             continue;
         };
         let running = backend.snapshot().instances;
@@ -348,7 +371,7 @@ fn kill(words: &[Bytes], backend: &mut dyn Backend) -> Effect {
         let pid = running.find(|it| it.pid == number || u32::from(it.port) == number).map_or(number, |it| it.pid);
         if let Err(error) = backend.signal(pid, signal) {
             let reason = error.rsplit(" - ").next().unwrap_or(&error);
-            effect.lines.push(Line::new(Class::Error, format!("bash: kill: ({number}) - {reason}")));
+            effect.add(complain(format!("bash: kill: ({number}) - {reason}")));
         }
     }
     effect
@@ -410,25 +433,13 @@ fn filter_file(words: &[Bytes], pipe: Pipe, backend: &mut dyn Backend) -> Effect
         first.file = pipe.file;
         first.send(contents, backend)
     });
-    Effect {
-        lines: shown(output.map_err(|error| error.replace("cat:", &format!("{}:", words[0].lossy())))),
-        ..Effect::default()
-    }
+    shown(output.map_err(|error| error.replace("cat:", &format!("{}:", words[0].lossy()))))
 }
 
 fn help(words: &[Bytes]) -> Effect {
     let wanted = words.first().map(|word| word.lossy().into_owned());
-    let mut lines = Vec::new();
-    for entry in WORDS.iter().filter(|entry| wanted.as_ref().is_none_or(|word| word == entry.name)) {
-        let call = format!("  {} {}", entry.name, entry.syntax);
-        let call = call.trim_end();
-        if call.len() < 28 {
-            lines.push(Line::new(Class::Key, format!("{call:<28}")).and(Class::Plain, entry.summary));
-        } else {
-            lines.push(Line::new(Class::Key, call));
-            lines.push(Line::plain(format!("{:28}{}", "", entry.summary)));
-        }
-    }
+    let entries = WORDS.iter().filter(|entry| wanted.as_ref().is_none_or(|word| word == entry.name));
+    let mut lines: Vec<Line> = entries.flat_map(|entry| entry.listed("")).collect();
     lines.push(match wanted.filter(|_| lines.is_empty()) {
         Some(word) if is_redis_command(&word) => Line::new(
             Class::Note,
@@ -473,12 +484,41 @@ fn date(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::commands;
+    use super::*;
+    use crate::base::Millis;
+    use crate::port::{ConnectionId, Incoming};
 
     #[test]
     fn a_line_holds_commands_joined_outside_of_quotes() {
         assert_eq!(commands("ls; ps && date"), [(false, "ls"), (false, " ps "), (true, " date")]);
         assert_eq!(commands("echo \"a; b \\\" && c\" ';'"), [(false, "echo \"a; b \\\" && c\" ';'")]);
         assert_eq!(commands("redis-server &"), [(false, "redis-server &")]);
+    }
+
+    #[test]
+    fn every_word_of_the_table_is_known() {
+        for entry in WORDS {
+            let effect = run(entry.name, "t", &mut Nothing);
+            let said = effect.lines.iter().map(Line::text).collect::<String>();
+            assert!(!said.contains("command not found"), "{}", entry.name);
+        }
+    }
+
+    /// A machine without anything.
+    struct Nothing;
+
+    impl Backend for Nothing {
+        fn now(&self) -> Millis {
+            Millis::ZERO
+        }
+        fn advance(&mut self, _: Millis) {}
+        fn connect(&mut self, _: u16, _: &str) -> Result<ConnectionId, String> {
+            Err("refused".to_owned())
+        }
+        fn send(&mut self, _: ConnectionId, _: Vec<Bytes>) {}
+        fn receive(&mut self, _: ConnectionId) -> Vec<Incoming> {
+            Vec::new()
+        }
+        fn hang_up(&mut self, _: ConnectionId) {}
     }
 }

@@ -252,6 +252,20 @@ fn a_redirect_inside_a_transaction_is_warned_of() {
 }
 
 #[test]
+fn nodes_that_name_each_other_are_followed_only_so_far() {
+    // Two nodes that each hold the other for the owner of a slot sent a terminal from one to the other until its stack ended.
+    let moved = |port: u16| Reply::error(format!("MOVED 1 127.0.0.1:{port}"));
+    let backend = &mut Script::answering((0..100).map(|n| moved(7001 + n % 2)));
+    let mut terminal = Terminal::new("bob");
+    say(&mut terminal, backend, "redis-cli -c");
+    let shown = say(&mut terminal, backend, "get foo");
+    assert_eq!(backend.sent.len(), 17);
+    assert_eq!(shown[16], "(error) MOVED 1 127.0.0.1:7001");
+    assert!(shown[17].contains("from one to the other"), "{shown:?}");
+    assert!(!terminal.busy());
+}
+
+#[test]
 fn passwords_and_databases_are_sent_first_and_their_failure_is_told() {
     let backend = &mut Script::answering([
         Reply::error("WRONGPASS invalid username-password pair or user is disabled."),
@@ -308,6 +322,31 @@ fn lines_of_a_file_or_a_pipe_are_typed_at_redis_cli_one_after_the_other() {
 }
 
 #[test]
+fn what_stands_behind_and_and_runs_by_the_exit_code() {
+    let backend = &mut Script::answering([Reply::error("WRONGTYPE x"), Reply::OK, Reply::bulk("a")]);
+    let mut terminal = Terminal::new("bob");
+    // redis-cli has an answer, and that is all that its exit code tells.
+    assert_eq!(say(&mut terminal, backend, "redis-cli incr a && echo on"), ["(error) WRONGTYPE x", "on"]);
+    assert_eq!(say(&mut terminal, backend, "cat nowhere && echo on").len(), 1);
+    assert_eq!(say(&mut terminal, backend, "cat nowhere; echo on").len(), 2);
+    // A warning on stderr neither fails nor goes through the pipe.
+    let shown = say(&mut terminal, backend, "redis-cli -a pw get a | xargs echo got");
+    assert_eq!((shown.len(), shown[1].as_str()), (2, "got a"), "{shown:?}");
+    backend.refuse = true;
+    assert_eq!(say(&mut terminal, backend, "redis-cli ping && echo on").len(), 1);
+}
+
+#[test]
+fn a_prompt_that_was_copied_along_is_passed_over() {
+    let backend = &mut Script::default();
+    let mut terminal = Terminal::new("bob");
+    assert_eq!(say(&mut terminal, backend, "$ echo a; $ $ echo b"), ["a", "b"]);
+    assert_eq!(say(&mut terminal, backend, "$"), Vec::<String>::new());
+    // In quotes it was run again and again until the stack ended.
+    assert!(say(&mut terminal, backend, "\"$\" echo a")[0].contains("command not found"));
+}
+
+#[test]
 fn the_shell_knows_files_processes_and_time() {
     let backend = &mut Script::default();
     let mut terminal = Terminal::new("bob");
@@ -327,7 +366,9 @@ fn the_shell_knows_files_processes_and_time() {
     assert_eq!(say(&mut terminal, backend, "mkdir a"), ["mkdir: cannot create directory 'a': File exists"]);
     assert_eq!(say(&mut terminal, backend, "mkdir -p a/b"), Vec::<String>::new());
     assert_eq!(say(&mut terminal, backend, "rm a"), ["rm: cannot remove 'a': Is a directory"]);
-    assert_eq!(say(&mut terminal, backend, "rm -r a"), Vec::<String>::new());
+    assert_eq!(say(&mut terminal, backend, "rm -f a"), ["rm: cannot remove 'a': Is a directory"]);
+    assert_eq!(say(&mut terminal, backend, "rm -f nowhere"), Vec::<String>::new());
+    assert_eq!(say(&mut terminal, backend, "rm -R a"), Vec::<String>::new());
     assert_eq!(say(&mut terminal, backend, "sleep 1.5"), Vec::<String>::new());
     assert_eq!(say(&mut terminal, backend, "sleep 1h"), Vec::<String>::new());
     assert_eq!(backend.now, Millis(3_601_500));

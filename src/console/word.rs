@@ -78,11 +78,23 @@ pub enum Scope {
     Lesson,
 }
 
-/// One `:` word as help and completion show it.
+/// One word of the lab or of its shell, as help and completion show it.
 pub struct Entry {
     pub name: &'static str,
     pub syntax: &'static str,
     pub summary: &'static str,
+}
+
+impl Entry {
+    /// The rows of a list: the call, with `mark` before the name, and what it does beside it or, behind a long one, below.
+    pub fn listed(&self, mark: &str) -> Vec<Line> {
+        let call = format!("  {mark}{} {}", self.name, self.syntax);
+        let call = call.trim_end();
+        if call.len() < 28 {
+            return vec![Line::new(Class::Key, format!("{call:<28}")).and(Class::Plain, self.summary)];
+        }
+        vec![Line::new(Class::Key, call), Line::plain(format!("{:28}{}", "", self.summary))]
+    }
 }
 
 pub const WORDS: &[Entry] = &[
@@ -156,8 +168,8 @@ fn word(name: &str, argument: &str) -> Result<Word, Vec<Line>> {
         "answer" if !argument.is_empty() => Word::Answer(argument.to_owned()),
         "next" | "n" => Word::Next,
         "back" | "prev" => Word::Back,
-        "undo" => Word::Undo(count(argument)?),
-        "redo" => Word::Redo(count(argument)?),
+        "undo" => Word::Undo(count(name, argument)?),
+        "redo" => Word::Redo(count(name, argument)?),
         "reset" => match argument {
             "" | "exercise" => Word::Reset(Scope::Exercise),
             "lesson" => Word::Reset(Scope::Lesson),
@@ -187,10 +199,11 @@ fn word(name: &str, argument: &str) -> Result<Word, Vec<Line>> {
     Ok(word)
 }
 
-fn count(argument: &str) -> Result<usize, Vec<Line>> {
+/// How many steps the word `name` is to go.
+fn count(name: &str, argument: &str) -> Result<usize, Vec<Line>> {
     match argument {
         "" => Ok(1),
-        text => text.parse().ok().filter(|&n| n > 0).ok_or_else(|| usage("undo")),
+        text => text.parse().ok().filter(|&n| n > 0).ok_or_else(|| usage(name)),
     }
 }
 
@@ -307,6 +320,7 @@ mod tests {
         );
         assert_eq!(complaint(":time"), "Usage: :time +SPAN");
         assert_eq!(complaint(":why"), "Usage: :why KEY");
+        assert_eq!(complaint(":redo all"), "Usage: :redo [N]");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use super::model::{Completing, Model};
 use crate::assist::{complete as assist, hint};
 use crate::base::Bytes;
-use crate::console::word::WORDS;
+use crate::console::SHELL_WORDS;
+use crate::console::word::{Entry, WORDS};
 
 /// Lines longer than this get no help: nobody reads it, and it costs time.
 const LINE_HELPED: usize = 4096;
@@ -59,7 +60,8 @@ pub fn complete(model: &mut Model) {
     }
     let keys = key_names(model);
     let files: Vec<String> = model.scene.world.files.iter().map(|file| file.path.clone()).collect();
-    let lab: Vec<(&str, &str)> = WORDS.iter().map(|entry| (entry.name, entry.summary)).collect();
+    let named = |entries: &'static [Entry]| entries.iter().map(|entry| (entry.name, entry.summary)).collect::<Vec<_>>();
+    let (lab, shell) = (named(WORDS), named(SHELL_WORDS));
     let parameters: Vec<String> = model
         .here()
         .map(|(i, _)| model.scene.world.instances[i].config.iter().map(|(name, _)| name.clone()).collect())
@@ -68,7 +70,7 @@ pub fn complete(model: &mut Model) {
         keys: &keys,
         parameters: &parameters,
         lab: &lab,
-        shell: SHELL_WORDS,
+        shell: &shell,
         files: &files,
         in_shell: prompt(model).starts_with('$'),
     };
@@ -90,19 +92,6 @@ pub fn complete(model: &mut Model) {
         model.completing = Some(walk);
     }
 }
-
-/// The words that the `$` shell knows, for TAB.
-const SHELL_WORDS: &[(&str, &str)] = &[
-    ("redis-cli", "talk to a server"),
-    ("redis-server", "start a server"),
-    ("ps", "the processes"),
-    ("kill", "end a process"),
-    ("ls", "the files"),
-    ("cat", "show a file"),
-    ("edit", "change a file"),
-    ("sleep", "let time pass"),
-    ("power-cut", "pull the plug"),
-];
 
 /// The first candidates, so that the learner sees what TAB walks through.
 fn listed(walk: &Completing) -> String {
