@@ -11,6 +11,7 @@ use super::files::Output;
 use crate::base::{Bytes, Millis, Rng};
 use crate::port::{Backend, ConnectionId, Incoming};
 use crate::resp::Reply;
+use std::collections::{BTreeMap, BTreeSet};
 
 const CONF: &str = "shop.conf";
 const LOG: &str = "shop.log";
@@ -137,11 +138,11 @@ impl Line {
             Err(error) => Err(error.clone()),
             Ok(id) => {
                 backend.send(*id, words.iter().map(|word| Bytes::from(*word)).collect());
-                let mut came = backend.receive(*id);
-                match came.pop() {
+                match backend.receive(*id).pop() {
                     Some(Incoming::Reply(reply)) if reply.is_error() => Err(text_of(&reply)),
                     Some(Incoming::Reply(reply)) => Ok(reply),
-                    _ => Err("Server closed the connection".to_owned()),
+                    Some(Incoming::Push(_)) | None => Err("no answer".to_owned()),
+                    Some(Incoming::Closed) => Err("Server closed the connection".to_owned()),
                 }
             }
         };
@@ -219,12 +220,9 @@ impl Day {
         let log = backend.read_file(LOG).unwrap_or_default();
         let entries = entries(&log);
         let number = entries.iter().map(|entry| entry.visitor + 1).max().unwrap_or(0);
-        let mut known: Vec<usize> = Vec::new();
-        for entry in entries.iter().filter(|entry| entry.ok) {
-            if !known.contains(&entry.visitor) {
-                known.push(entry.visitor);
-            }
-        }
+        let mut seen = BTreeSet::new();
+        let known = entries.iter().filter(|entry| entry.ok && seen.insert(entry.visitor));
+        let mut known: Vec<usize> = known.map(|entry| entry.visitor).collect();
         let known = known.split_off(known.len().saturating_sub(REMEMBERED));
         Day {
             sessions: shop.sessions.iter().map(|address| Line::open("sessions", address, backend)).collect(),
@@ -357,15 +355,16 @@ struct Entry {
     login: bool,
 }
 
+/// What `shop.log` says. A number that no shop counts to was written by hand.
 fn entries(log: &[u8]) -> Vec<Entry> {
     let text = String::from_utf8_lossy(log);
     let entry = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
         let [at, what, key] = words.as_slice() else { return None };
-        let visitor = key.strip_prefix("session:")?.parse().ok()?;
+        let visitor: u32 = key.strip_prefix("session:")?.parse().ok()?;
         Some(Entry {
             at_secs: at.parse().ok()?,
-            visitor,
+            visitor: visitor as usize,
             ok: matches!(*what, "login" | "seen"),
             login: *what == "login",
         })
@@ -377,13 +376,13 @@ fn entries(log: &[u8]) -> Vec<Entry> {
 pub(super) fn status(backend: &mut dyn Backend) -> Output {
     let shop = Shop::load(backend).map_err(|complaint| format!("shop-status: {complaint}"))?;
     let now = backend.now().secs();
-    let mut last: std::collections::BTreeMap<usize, u64> = Default::default();
+    let mut last: BTreeMap<usize, u64> = BTreeMap::new();
     let mut again = 0;
     for entry in entries(&backend.read_file(LOG).unwrap_or_default()).iter().filter(|entry| entry.ok) {
         let known = last.insert(entry.visitor, entry.at_secs).is_some();
         again += usize::from(known && entry.login);
     }
-    last.retain(|_, at| now < *at + shop.session_secs);
+    last.retain(|_, at| now < at.saturating_add(shop.session_secs));
     let mut lines: Vec<Line> = shop.sessions.iter().map(|address| Line::open("sessions", address, backend)).collect();
     let (mut there, mut missing) = (0, Vec::new());
     for (visitor, at) in &last {
@@ -391,7 +390,7 @@ pub(super) fn status(backend: &mut dyn Backend) -> Output {
         // EXISTS leaves no trace in what LRU and LFU remember.
         match lines.iter_mut().any(|line| matches!(line.ask(&["EXISTS", &key], backend), Ok(Reply::Int(1)))) {
             true => there += 1,
-            false => missing.push((key, now - at)),
+            false => missing.push((key, now.saturating_sub(*at))),
         }
     }
     lines.iter().for_each(|line| line.hang_up(backend));
@@ -414,6 +413,9 @@ pub(super) fn status(backend: &mut dyn Backend) -> Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Embedded;
+    use crate::lab::{Server, Topology};
+    use crate::losses::{Why, accounts};
 
     #[test]
     fn the_shop_says_where_its_configuration_is_wrong() {
@@ -430,9 +432,6 @@ mod tests {
             assert_eq!(Shop::parse(text).unwrap_err(), complaint);
         }
     }
-    use crate::backend::Embedded;
-    use crate::lab::{Server, Topology};
-    use crate::losses::{Why, accounts};
 
     const TWO: &str = "sessions redis://127.0.0.1:6381\ncache redis://127.0.0.1:6380\n";
 
@@ -494,5 +493,14 @@ mod tests {
             "shop-traffic: shop.conf does not say where the sessions are: sessions redis://127.0.0.1:6379"
         );
         assert_eq!(run("shop-traffic many", &mut machine), "usage: shop-traffic VISITORS [PORT ...]");
+    }
+
+    #[test]
+    fn a_log_with_numbers_that_nobody_counts_to_is_survived() {
+        let mut machine = machine(&format!("{TWO}session-seconds {}\n", u64::MAX));
+        let log = format!("{0} login session:7\n{0} login session:{0}\n", u64::MAX);
+        machine.write_file(LOG, log.as_bytes()).unwrap();
+        assert!(run("shop-status", &mut machine).starts_with("1 should be logged in, 0 are\n"));
+        assert!(run("shop-traffic 1", &mut machine).starts_with("1 visitors"));
     }
 }
