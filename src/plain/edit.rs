@@ -3,8 +3,6 @@
 //! In a config file a directive with its value is all that is typed: it takes the place of the line that set it before, or comes
 //! at the end. Lines can also be replaced and removed by their number.
 
-use crate::console::line::escaped;
-
 pub const HOW: &str = "Type a line: in a .conf file a directive replaces the line that sets it, else the line is added at the \
 end. `3 TEXT` replaces line 3, `-3` removes it, `:list` shows the file, `:empty` begins with nothing. A single dot saves, \
 `:cancel` leaves the file as it was.";
@@ -37,8 +35,8 @@ impl Sheet {
 
     /// The lines with their numbers.
     pub fn listing(&self) -> Vec<String> {
-        let mut said = vec![format!("{} holds {} lines:", escaped(&self.path), self.lines.len())];
-        said.extend(self.lines.iter().enumerate().map(|(i, line)| format!("{}: {}", i + 1, escaped(line))));
+        let mut said = vec![format!("{} holds {} lines:", self.path, self.lines.len())];
+        said.extend(self.lines.iter().enumerate().map(|(i, line)| format!("{}: {}", i + 1, line)));
         said
     }
 
@@ -55,14 +53,14 @@ impl Sheet {
             _ => {}
         }
         if let Some(number) = line.strip_prefix('-').and_then(|rest| rest.parse::<usize>().ok()) {
-            return self.at(number, |lines, at| format!("Line {number} removed: {}", escaped(&lines.remove(at))));
+            return self.at(number, |lines, at| format!("Line {number} removed: {}", lines.remove(at)));
         }
         if let Some((number, text)) = line.split_once(' ')
             && let Ok(number) = number.parse::<usize>()
         {
             return self.at(number, |lines, at| {
                 lines[at] = text.to_owned();
-                format!("Line {number} is now: {}", escaped(text))
+                format!("Line {number} is now: {text}")
             });
         }
         let name = |text: &str| text.split_whitespace().next().unwrap_or("").to_ascii_lowercase();
@@ -71,11 +69,11 @@ impl Sheet {
         match self.lines.iter().rposition(|old| replaces && name(old) == directive) {
             Some(at) => {
                 let old = std::mem::replace(&mut self.lines[at], typed.to_owned());
-                Turn::Say(vec![format!("Line {}: {} instead of {}", at + 1, escaped(line), escaped(old.trim()))])
+                Turn::Say(vec![format!("Line {}: {line} instead of {}", at + 1, old.trim())])
             }
             None => {
                 self.lines.push(typed.to_owned());
-                Turn::Say(vec![format!("Line {} added: {}", self.lines.len(), escaped(line))])
+                Turn::Say(vec![format!("Line {} added: {line}", self.lines.len())])
             }
         }
     }

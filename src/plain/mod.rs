@@ -11,6 +11,7 @@ mod say;
 mod tests;
 
 use crate::base::Millis;
+use crate::console::line::escaped;
 use crate::console::{self, Class};
 use crate::learn::{Desk, atlas};
 use crate::tutor::{Effect, ExerciseState, Response};
@@ -48,8 +49,9 @@ impl<W: Write> Plain<W> {
         Plain { out, reader, live, active: 0, passed: Instant::now(), before: Vec::new(), leaving: false, quit: false }
     }
 
+    /// Prints a line. The one gate to the terminal: no control sequence of a value, a lesson or a name passes.
     fn line(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.out, "{}", text.trim_end())
+        writeln!(self.out, "{}", escaped(text.trim_end()))
     }
 
     fn lines(&mut self, lines: impl IntoIterator<Item = String>) -> io::Result<()> {
@@ -89,6 +91,7 @@ impl<W: Write> Plain<W> {
     fn turn(&mut self, desk: &mut Desk) -> io::Result<()> {
         let terminals = desk.session().terminals();
         let busy = terminals.get(self.active).is_some_and(console::Terminal::busy);
+        let asks = terminals.get(self.active).is_some_and(console::Terminal::asks);
         let prompt = match terminals.get(self.active) {
             Some(_) if busy => "(waiting; Enter looks again, Ctrl-C stops it) ".to_owned(),
             Some(terminal) if terminals.len() > 1 => format!("[{}] {}", terminal.name(), terminal.prompt()),
@@ -107,10 +110,8 @@ impl<W: Write> Plain<W> {
                 let response = desk.submit(self.active, &line);
                 self.tell(desk, response)
             }
-            Read::Interrupt if busy => {
-                let response = desk.interrupt(self.active);
-                self.tell(desk, response)
-            }
+            Read::Interrupt if busy || asks => self.interrupt(desk),
+            Read::End if busy && self.live => self.interrupt(desk),
             Read::Interrupt if leaving => {
                 self.quit = true;
                 Ok(())
@@ -128,6 +129,11 @@ impl<W: Write> Plain<W> {
                 Ok(())
             }
         }
+    }
+
+    fn interrupt(&mut self, desk: &mut Desk) -> io::Result<()> {
+        let response = desk.interrupt(self.active);
+        self.tell(desk, response)
     }
 
     fn at_shell(&self, desk: &Desk) -> bool {
@@ -215,11 +221,11 @@ impl<W: Write> Plain<W> {
                     self.line(&format!("{title}:"))?;
                     self.lines(lines.iter().map(console::Line::text).collect::<Vec<_>>())
                 }
-                None => self.line(&format!("There is no command or group `{}`.", console::line::escaped(&name))),
+                None => self.line(&format!("There is no command or group `{name}`.")),
             },
             Effect::Show(picture) => {
                 let words = desk.session().picture_words(picture);
-                self.lines(words.iter().map(|line| console::line::escaped(line)).collect::<Vec<_>>())
+                self.lines(words)
             }
             Effect::OpenLesson(Some(name)) => {
                 let went = desk.go_to(&name);

@@ -1,7 +1,6 @@
 //! Lesson and goals in sentences.
 
 use crate::check::Shown;
-use crate::console::line::escaped;
 use crate::console::word::WORDS;
 use crate::lesson::{Alert, Block, Lesson, plain_text};
 use crate::tutor::{ExerciseState, Feedback, QuestionState};
@@ -16,11 +15,11 @@ pub fn prose_to(lesson: &Lesson, current: usize) -> Vec<String> {
 
 fn block_lines(block: &Block) -> Vec<String> {
     let mut lines = match block {
-        Block::Heading { text, .. } => vec![format!("Heading: {}", escaped(&plain_text(text)))],
-        Block::Paragraph(text) => vec![escaped(&plain_text(text).replace('\n', " "))],
+        Block::Heading { text, .. } => vec![format!("Heading: {}", plain_text(text))],
+        Block::Paragraph(text) => vec![plain_text(text).replace('\n', " ")],
         Block::Code { text, .. } => {
             let mut lines = vec!["Example:".to_owned()];
-            lines.extend(text.lines().map(|line| format!("    {}", escaped(line))));
+            lines.extend(text.lines().map(|line| format!("    {line}")));
             lines
         }
         Block::List { first, items } => items
@@ -44,8 +43,8 @@ fn block_lines(block: &Block) -> Vec<String> {
                     .enumerate()
                     .map(|(i, cell)| {
                         let name = head.get(i).map_or(String::new(), |name| plain_text(name));
-                        let cell = escaped(&plain_text(cell));
-                        if name.is_empty() { cell } else { format!("{}: {cell}", escaped(&name)) }
+                        let cell = plain_text(cell);
+                        if name.is_empty() { cell } else { format!("{name}: {cell}") }
                     })
                     .collect();
                 format!("{}.", cells.join("; "))
@@ -76,9 +75,9 @@ fn alert(kind: Alert) -> &'static str {
 
 /// An exercise as it stands: what to do, its question, each goal.
 pub fn exercise(exercise: &ExerciseState, n: usize, total: usize) -> Vec<String> {
-    let mut lines = vec![format!("Exercise {} of {total}: {}.", n + 1, escaped(exercise.title.trim_end_matches('.')))];
+    let mut lines = vec![format!("Exercise {} of {total}: {}.", n + 1, exercise.title.trim_end_matches('.'))];
     if !exercise.task.is_empty() {
-        lines.push(escaped(&plain_text(&exercise.task)));
+        lines.push(plain_text(&exercise.task));
     }
     lines.extend(exercise.questions.iter().flat_map(question));
     let count = exercise.goals.len();
@@ -90,7 +89,7 @@ pub fn exercise(exercise: &ExerciseState, n: usize, total: usize) -> Vec<String>
         } else {
             "to do"
         };
-        lines.push(format!("Goal {} of {count}, {state}: {}", i + 1, escaped(&plain_text(&goal.say))));
+        lines.push(format!("Goal {} of {count}, {state}: {}", i + 1, plain_text(&goal.say)));
     }
     if exercise.solved {
         lines.push("This exercise is done. `:next` goes on.".to_owned());
@@ -99,12 +98,12 @@ pub fn exercise(exercise: &ExerciseState, n: usize, total: usize) -> Vec<String>
 }
 
 fn question(question: &QuestionState) -> Vec<String> {
-    let mut lines = vec![format!("Question: {}", escaped(&plain_text(&question.ask)))];
+    let mut lines = vec![format!("Question: {}", plain_text(&question.ask))];
     for (i, choice) in question.choices.iter().enumerate() {
-        lines.push(format!("  {}: {}", i + 1, escaped(choice)));
+        lines.push(format!("  {}: {}", i + 1, choice));
     }
     lines.push(match (&question.said, question.choices.is_empty()) {
-        (Some(said), _) => format!("You said: {}", escaped(said)),
+        (Some(said), _) => format!("You said: {said}"),
         (None, false) => "Answer with a colon and the number, such as `:1`.".to_owned(),
         (None, true) => "Answer with `:answer` and your words.".to_owned(),
     });
@@ -119,7 +118,7 @@ pub fn changes(before: &[ExerciseState], now: &[ExerciseState], current: usize, 
         let count = exercise.goals.len();
         for (g, goal) in exercise.goals.iter().enumerate() {
             let was = old.and_then(|old| old.goals.get(g));
-            let text = escaped(&plain_text(&goal.say));
+            let text = plain_text(&goal.say);
             if goal.broken && was.is_none_or(|was| !was.broken) {
                 lines.push(format!("Goal {} of {count} broken: {text}", g + 1));
             } else if goal.met && was.is_none_or(|was| !was.met) && old.is_some() {
@@ -132,7 +131,7 @@ pub fn changes(before: &[ExerciseState], now: &[ExerciseState], current: usize, 
             lines.push(format!(
                 "Exercise {} done: {}. `:next` goes on; or stay and play.",
                 i + 1,
-                escaped(exercise.title.trim_end_matches('.'))
+                exercise.title.trim_end_matches('.')
             ));
         }
         let told = old.and_then(|old| old.feedback.as_ref());
@@ -146,13 +145,13 @@ pub fn changes(before: &[ExerciseState], now: &[ExerciseState], current: usize, 
 }
 
 fn why(feedback: &Feedback) -> Vec<String> {
-    let mut lines = vec![format!("Why: {}", escaped(&plain_text(&feedback.say)))];
+    let mut lines = vec![format!("Why: {}", plain_text(&feedback.say))];
     if !feedback.future.is_empty() {
         lines.push("In a copy of your world this was done, and this was seen:".to_owned());
         lines.extend(feedback.future.iter().flat_map(|shown| match shown {
-            Shown::Typed { prompt, text } => vec![format!("    {}{}", escaped(prompt), escaped(text))],
-            Shown::Said(text) => text.lines().map(|line| format!("    {}", escaped(line))).collect(),
-            Shown::Note(text) => vec![format!("    ({})", escaped(text))],
+            Shown::Typed { prompt, text } => vec![format!("    {prompt}{text}")],
+            Shown::Said(text) => text.lines().map(|line| format!("    {line}")).collect(),
+            Shown::Note(text) => vec![format!("    ({text})")],
         }));
     }
     lines
@@ -167,7 +166,7 @@ pub fn help(word: Option<&str>) -> Vec<String> {
         .map(|entry| format!("{} {}", format!(":{} {}.", entry.name, entry.syntax).replace(" .", "."), entry.summary))
         .collect();
     if lines.is_empty() {
-        lines.push(format!("The lab has no word `{}`. `:help` lists all.", escaped(&wanted)));
+        lines.push(format!("The lab has no word `{wanted}`. `:help` lists all."));
     }
     lines.push("At a Redis prompt, `help` and a command explains the command.".to_owned());
     lines
