@@ -60,6 +60,14 @@ const NO_COPY: &str = "This machine cannot be copied, so other orders cannot be 
 /// What a machine answers that has neither shell nor files: a client of a server that runs elsewhere.
 const CLIENT_ONLY: &str = "this prompt is a client only";
 
+/// Whether `host` is what every machine calls itself. Err: the text redis-cli prints of a name that nobody knows.
+pub fn own_name(host: &str, port: u16) -> Result<(), String> {
+    match host {
+        "127.0.0.1" | "localhost" | "::1" | "0.0.0.0" | "" => Ok(()),
+        _ => Err(format!("Could not connect to Redis at {host}:{port}: Name or service not known")),
+    }
+}
+
 /// A machine with a clock, a disk and redis-server processes. A clock and connections are all that it must have; what else
 /// there may be says by default that it is not there.
 pub trait Backend {
@@ -73,10 +81,8 @@ pub trait Backend {
     fn connect(&mut self, port: u16, terminal: &str) -> Result<ConnectionId, String>;
     /// As `connect`, to a named host. A machine that stands by itself has only its own names.
     fn connect_to(&mut self, host: &str, port: u16, terminal: &str) -> Result<ConnectionId, String> {
-        match host {
-            "127.0.0.1" | "localhost" | "::1" | "0.0.0.0" | "" => self.connect(port, terminal),
-            _ => Err(format!("Could not connect to Redis at {host}:{port}: Name or service not known")),
-        }
+        own_name(host, port)?;
+        self.connect(port, terminal)
     }
     fn send(&mut self, connection: ConnectionId, args: Vec<Bytes>);
     fn receive(&mut self, connection: ConnectionId) -> Vec<Incoming>;

@@ -5,7 +5,7 @@ use super::storm;
 use crate::base::{Bytes, Millis};
 use crate::lab::journal::JournalError;
 use crate::lab::{self, Database, Timeline, Topology, orders};
-use crate::port::{Backend, ConnectionId, Incoming, NetworkChange, Signal, Spawned};
+use crate::port::{self, Backend, ConnectionId, Incoming, NetworkChange, Signal, Spawned};
 use crate::race::{Orders, Program, Race, Run};
 use crate::snapshot;
 
@@ -55,11 +55,11 @@ impl Backend for Embedded {
     }
 
     fn connect_to(&mut self, host: &str, port: u16, terminal: &str) -> Result<ConnectionId, String> {
-        match host {
-            "127.0.0.1" | "localhost" | "::1" | "0.0.0.0" | "" => self.connect(port, terminal),
-            lab::ADDRESS => self.timeline.connect_from_outside(port, terminal),
-            _ => Err(format!("Could not connect to Redis at {host}:{port}: Name or service not known")),
+        if host == lab::ADDRESS {
+            return self.timeline.connect_from_outside(port, terminal);
         }
+        port::own_name(host, port)?;
+        self.connect(port, terminal)
     }
 
     fn send(&mut self, connection: ConnectionId, args: Vec<Bytes>) {
