@@ -93,11 +93,18 @@ impl Check for ClientCheck {
             ),
             (
                 self.subscriptions.is_none_or(|want| want.holds(client.subscriptions as i64)),
-                format!("{who} has {} subscriptions.", client.subscriptions),
+                format!(
+                    "{who} has {} subscription{}.",
+                    client.subscriptions,
+                    if client.subscriptions == 1 { "" } else { "s" }
+                ),
             ),
             (
                 self.blocked.is_none_or(|want| want == client.blocked),
-                format!("{who} {}.", if client.blocked { "waits in a blocking command" } else { "is not blocked" }),
+                format!(
+                    "{who} {}.",
+                    if client.blocked { "waits for an answer" } else { "does not wait for an answer" }
+                ),
             ),
         ];
         match facts.into_iter().find(|(met, _)| !met) {
