@@ -136,14 +136,16 @@ impl From<Repl> for repl::Options {
             (given.json, Form::Json),
             (given.quoted_json, Form::QuotedJson),
         ];
+        let named = given.uri.as_ref().is_some_and(|uri| uri.contains('@'));
         let from_environment = || std::env::var("REDISCLI_AUTH").ok().filter(|password| !password.is_empty());
         repl::Options {
             host: given.host,
             port: given.port,
-            uri: given.uri,
             db: given.db,
             user: given.user,
-            password: given.password.or_else(from_environment),
+            uri: given.uri,
+            password_shown: given.password.is_some() || named,
+            password: given.password.or_else(|| if named { None } else { from_environment() }),
             protocol: if given.resp3 { Some(3) } else { given.resp2.then_some(2) },
             cluster: given.cluster,
             form: forms.into_iter().find(|(asked, _)| *asked).map(|(_, form)| form),

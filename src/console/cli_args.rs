@@ -1,6 +1,7 @@
 //! The command line of redis-cli, as far as the lab's `$` shell knows it.
 
 use super::redis::Options;
+use super::uri;
 use crate::base::{Bytes, Millis};
 use crate::resp::render::Form;
 
@@ -59,8 +60,12 @@ pub(super) fn parse(words: &[Bytes]) -> Result<Asked, String> {
             "-a" | "--pass" => (password, asked.password_shown) = (Some(value()?), true),
             "--user" => user = Some(value()?),
             "-u" => {
-                (user, password) = uri(&value()?, options)?;
-                asked.password_shown = password.is_some();
+                let uri = uri::parse(&value()?)?;
+                options.host = uri.host.unwrap_or_else(|| std::mem::take(&mut options.host));
+                options.port = uri.port.unwrap_or(options.port);
+                options.db = uri.db.map_or(options.db, u64::from);
+                asked.password_shown |= uri.password.is_some();
+                (user, password) = (uri.user.or(user), uri.password.or(password));
             }
             "-2" => options.protocol = Some(2),
             "-3" => options.protocol = Some(3),
@@ -99,25 +104,6 @@ pub(super) fn parse(words: &[Bytes]) -> Result<Asked, String> {
 
 fn unknown(name: &str) -> String {
     format!("Unrecognized option or bad number of args for: '{name}'")
-}
-
-/// `redis://[user:]password@host:port/db`: what it says of host, port and database goes to `options`.
-pub(super) fn uri(text: &str, options: &mut Options) -> Result<(Option<String>, Option<String>), String> {
-    let rest = text.strip_prefix("redis://").ok_or("Invalid URI scheme")?;
-    let (rest, db) = rest.split_once('/').unwrap_or((rest, ""));
-    let (login, address) = rest.rsplit_once('@').map_or((None, rest), |(login, address)| (Some(login), address));
-    let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
-    if !host.is_empty() {
-        options.host = host.to_owned();
-    }
-    if !port.is_empty() {
-        options.port = port.parse().map_err(|_| "Invalid server port.".to_owned())?;
-    }
-    options.db = db.parse().unwrap_or(0);
-    Ok(match login.map(|login| login.split_once(':').unwrap_or(("", login))) {
-        None => (None, None),
-        Some((user, password)) => ((!user.is_empty()).then(|| user.to_owned()), Some(password.to_owned())),
-    })
 }
 
 #[cfg(test)]

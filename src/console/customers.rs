@@ -6,6 +6,7 @@
 //! Every request stands in `sales.log`, so that what was answered while slots moved can be read afterwards.
 
 use super::files::Output;
+use super::redirect::Redirect;
 use crate::base::slot::slot_of;
 use crate::base::{Bytes, Millis, Rng};
 use crate::port::{Backend, ConnectionId, Incoming, NetworkChange, Signal, Spawned};
@@ -245,8 +246,8 @@ impl Shop {
                 }
                 Some(Ok(Reply::Error(text))) => {
                     let text = text.to_string();
-                    match redirect(&text).filter(|_| request.redirects < REDIRECTS_MAX) {
-                        Some((moved, port)) => self.follow(request, moved, port, backend),
+                    match Redirect::parse(&text).filter(|_| request.redirects < REDIRECTS_MAX) {
+                        Some(redirect) => self.follow(request, &redirect, backend),
                         None => self.refused(request, text, backend),
                     }
                 }
@@ -255,20 +256,20 @@ impl Shop {
         }
     }
 
-    fn follow(&mut self, mut request: Request, moved: bool, port: u16, backend: &mut dyn Backend) {
+    fn follow(&mut self, mut request: Request, redirect: &Redirect, backend: &mut dyn Backend) {
         request.redirects += 1;
-        request.trail.push_str(if moved { " MOVED" } else { " ASK" });
-        if moved {
+        request.trail.push_str(if redirect.ask { " ASK" } else { " MOVED" });
+        if redirect.ask {
+            self.books.asked += 1;
+        } else {
             self.books.moved += 1;
             // Where one slot has moved others have too: the whole map again, from who knew better.
             if self.load_map(&[request.port], backend).is_err() {
-                self.map.insert(slot_of(key(request.sale).as_bytes()), port);
+                self.map.insert(redirect.slot, redirect.port);
             }
-        } else {
-            self.books.asked += 1;
         }
-        request.port = port;
-        self.send(request, !moved, backend);
+        request.port = redirect.port;
+        self.send(request, redirect.ask, backend);
     }
 
     fn answered(&mut self, request: Request, reply: &Reply, backend: &dyn Backend) {
@@ -343,18 +344,6 @@ fn sold(log: &[u8]) -> Vec<usize> {
     let sale =
         |line: &str| line.strip_suffix(" OK")?.split_once(" SET sale:")?.1.split_once(':')?.0.parse::<u32>().ok();
     text.lines().filter_map(sale).map(|sale| sale as usize).collect()
-}
-
-/// Whether a redirect is for ever, and the port that it points to.
-fn redirect(error: &str) -> Option<(bool, u16)> {
-    let mut words = error.split(' ');
-    let moved = match words.next()? {
-        "MOVED" => true,
-        "ASK" => false,
-        _ => return None,
-    };
-    let port = words.nth(1)?.rsplit_once(':')?.1.parse().ok()?;
-    Some((moved, port))
 }
 
 /// The machine as the running command has it: where it lets time pass, customers come. All else is the machine's own: each

@@ -9,6 +9,8 @@
 
 pub mod line;
 pub mod net;
+pub mod redirect;
+pub mod uri;
 pub mod word;
 
 mod batch;
@@ -24,12 +26,11 @@ mod shell;
 mod sql;
 mod traffic;
 
-pub use help::group_name;
 pub use line::{Class, Line, Span};
 pub use shell::WORDS as SHELL_WORDS;
 pub use word::{Orders, Scope, Word};
 
-use crate::base::quote;
+use crate::base::{Bytes, quote};
 use crate::port::{Backend, ConnectionId};
 use redis::{Cli, Options};
 
@@ -174,8 +175,18 @@ impl Terminal {
         }
     }
 
+    /// As if `redis-cli` had been typed at the shell with these words behind it.
+    pub fn open_cli(&mut self, words: &[Bytes], backend: &mut dyn Backend) -> Vec<Line> {
+        let effect = batch::redis_cli(words, None, pipe::Pipe::default(), &self.name, backend);
+        self.came_of(effect).lines
+    }
+
     fn submit_shell(&mut self, line: &str, backend: &mut dyn Backend) -> Submitted {
         let effect = shell::submit(line, &self.name, backend);
+        self.came_of(effect)
+    }
+
+    fn came_of(&mut self, effect: shell::Effect) -> Submitted {
         if let Some(program) = effect.program {
             self.mode = match program {
                 shell::Program::Redis(cli) => Mode::Redis(cli),

@@ -8,6 +8,7 @@
 
 use super::line::{Class, Line};
 use super::print;
+use super::redirect::{REDIRECTS_MAX, Redirect};
 use crate::base::{Bytes, Millis};
 use crate::port::{Backend, ConnectionId, Incoming};
 use crate::resp::Reply;
@@ -57,9 +58,6 @@ enum Expected {
     Asking,
     Command,
 }
-
-/// redis-cli itself would follow for ever where two nodes name each other.
-const REDIRECTS_MAX: usize = 16;
 
 /// The command that is being answered.
 #[derive(Clone, Debug)]
@@ -487,28 +485,6 @@ impl Cli {
             lines.extend(self.elapsed(started, backend));
         }
         lines
-    }
-}
-
-/// `MOVED 3999 127.0.0.1:6381` or `ASK ...`.
-struct Redirect {
-    ask: bool,
-    slot: u16,
-    host: String,
-    port: u16,
-}
-
-impl Redirect {
-    fn parse(error: &str) -> Option<Redirect> {
-        let mut words = error.split(' ');
-        let ask = match words.next()? {
-            "MOVED" => false,
-            "ASK" => true,
-            _ => return None,
-        };
-        let slot = words.next()?.parse().ok()?;
-        let (host, port) = words.next()?.rsplit_once(':')?;
-        Some(Redirect { ask, slot, host: host.to_owned(), port: port.parse().ok()? })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sessions as they were seen at redis-cli 7.0.15 (through a pseudo-terminal), over a backend that answers by script.
 
 use super::*;
-use crate::base::{Bytes, Millis, Rng};
+use crate::base::{Millis, Rng};
 use crate::port::{Incoming, Signal, Spawned};
 use crate::resp::Reply;
 use std::collections::{BTreeMap, VecDeque};

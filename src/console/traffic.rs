@@ -6,8 +6,8 @@
 //! follows from the visitor's number alone. `shop.log` is the shop's own memory of who logged in, so that what a server
 //! forgot can be told from what never was.
 
-use super::cli_args;
 use super::files::Output;
+use super::uri;
 use crate::base::{Bytes, Millis, Rng};
 use crate::port::{Backend, ConnectionId, Incoming};
 use crate::resp::Reply;
@@ -41,7 +41,7 @@ struct Shop {
 struct Address {
     host: String,
     port: u16,
-    db: u64,
+    db: u32,
     auth: Option<(Option<String>, String)>,
 }
 
@@ -95,13 +95,16 @@ impl Shop {
 }
 
 impl Address {
-    /// `redis://[[user]:password@]host[:port][/db]`
+    /// Of a URI.
     fn parse(text: &str) -> Result<Address, String> {
-        let mut options = super::redis::Options::default();
-        let (user, password) = cli_args::uri(text, &mut options)
-            .map_err(|_| format!("`{text}` is no address; one looks like redis://127.0.0.1:6379"))?;
-        let auth = password.map(|password| (user, password));
-        Ok(Address { host: options.host, port: options.port, db: options.db, auth })
+        let uri =
+            uri::parse(text).map_err(|_| format!("`{text}` is no address; one looks like redis://127.0.0.1:6379"))?;
+        Ok(Address {
+            host: uri.host.unwrap_or_else(|| "127.0.0.1".to_owned()),
+            port: uri.port.unwrap_or(6379),
+            db: uri.db.unwrap_or(0),
+            auth: uri.password.map(|password| (uri.user, password)),
+        })
     }
 }
 

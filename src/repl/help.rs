@@ -57,12 +57,53 @@ fn steps(what: &str, count: usize) -> String {
 
 fn page() -> Vec<Line> {
     let entries = WORDS.iter().filter(|entry| HERE.contains(&entry.name));
-    let mut lines: Vec<Line> = entries
-        .map(|entry| {
-            let call = format!(":{} {}", entry.name, entry.syntax);
-            Line::new(Class::Key, format!("  {call:<16}")).and(Class::Plain, entry.summary)
-        })
-        .collect();
+    let mut lines: Vec<Line> = entries.flat_map(|entry| entry.listed(":")).collect();
     lines.push(Line::new(Class::Note, "`help SET` tells of a command, TAB completes, Ctrl-R searches the history."));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::word;
+
+    #[test]
+    fn the_page_lists_the_words_that_do_something_and_only_these() {
+        for entry in WORDS {
+            let argument = match entry.name {
+                "time" => "+1s",
+                "net" => "",
+                "orders" => "2",
+                "reset" => "lesson",
+                _ if entry.syntax.is_empty() => "",
+                _ => "1 x",
+            };
+            let argument = if matches!(entry.name, "undo" | "redo") { "1" } else { argument };
+            let Some(Ok(word)) = word::parse(&format!(":{} {argument}", entry.name)) else { panic!("{}", entry.name) };
+            let mut backend = Quiet;
+            let foreign = match obey(word, true, &mut backend) {
+                Next::Print(lines) => lines.iter().any(|line| line.text().contains("belongs to a lesson")),
+                _ => false,
+            };
+            assert_eq!(foreign, !HERE.contains(&entry.name), "{}", entry.name);
+        }
+        assert!(page().iter().all(|line| line.text().len() <= 100), "no call runs into its summary");
+    }
+
+    struct Quiet;
+
+    impl Backend for Quiet {
+        fn now(&self) -> crate::base::Millis {
+            crate::base::Millis::ZERO
+        }
+        fn advance(&mut self, _: crate::base::Millis) {}
+        fn connect(&mut self, _: u16, _: &str) -> Result<crate::port::ConnectionId, String> {
+            Err(String::new())
+        }
+        fn send(&mut self, _: crate::port::ConnectionId, _: Vec<crate::base::Bytes>) {}
+        fn receive(&mut self, _: crate::port::ConnectionId) -> Vec<crate::port::Incoming> {
+            Vec::new()
+        }
+        fn hang_up(&mut self, _: crate::port::ConnectionId) {}
+    }
 }

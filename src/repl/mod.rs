@@ -25,6 +25,8 @@ pub struct Options {
     pub db: Option<u32>,
     pub user: Option<String>,
     pub password: Option<String>,
+    /// A password stands on the command line, where `ps` and the shell's history show it.
+    pub password_shown: bool,
     pub protocol: Option<u8>,
     pub cluster: bool,
     /// None: for people on a terminal, else raw.

@@ -30,9 +30,8 @@ type Input = Editor<Assistant, FileHistory>;
 
 pub fn run(options: &Options, machine: &mut Machine) -> ExitCode {
     let mut terminal = Terminal::new("repl");
-    let words = quote::line_of(&command_line(options));
     let colour = paint::wanted();
-    print(&terminal.submit(&words, machine.backend.as_mut()).lines, colour);
+    print(&terminal.open_cli(&command_line(options), machine.backend.as_mut()), colour);
     if !terminal.speaks_redis() {
         return ExitCode::FAILURE;
     }
@@ -62,9 +61,9 @@ pub fn run(options: &Options, machine: &mut Machine) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The command line for the terminal's own redis-cli.
-fn command_line(options: &Options) -> Vec<String> {
-    let mut words = vec!["redis-cli".to_owned()];
+/// What stands behind the terminal's own redis-cli.
+fn command_line(options: &Options) -> Vec<Bytes> {
+    let mut words: Vec<String> = Vec::new();
     let mut add = |flag: &str, value: Option<String>| {
         if let Some(value) = value {
             words.extend([flag.to_owned(), value]);
@@ -85,34 +84,10 @@ fn command_line(options: &Options) -> Vec<String> {
         (options.form == Some(Form::Csv), "--csv"),
         (options.form == Some(Form::Json), "--json"),
         (options.form == Some(Form::QuotedJson), "--quoted-json"),
+        (!options.password_shown, "--no-auth-warning"),
     ];
     words.extend(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| (*flag).to_owned()));
-    words
-}
-
-/// `redis://[user:password@]host[:port][/db]`.
-pub(super) struct Uri {
-    pub host: String,
-    pub port: u16,
-    pub db: u32,
-    pub user: Option<String>,
-    pub password: Option<String>,
-}
-
-pub(super) fn uri_words(uri: &str) -> Option<Uri> {
-    let rest = uri.strip_prefix("redis://")?;
-    let (rest, db) = rest.split_once('/').unwrap_or((rest, "0"));
-    let (login, address) = rest.rsplit_once('@').map_or((None, rest), |(login, address)| (Some(login), address));
-    let (host, port) = address.rsplit_once(':').unwrap_or((address, "6379"));
-    let (user, password) = match login {
-        None => (None, None),
-        Some(login) => match login.split_once(':') {
-            Some((user, password)) => ((!user.is_empty()).then(|| user.to_owned()), Some(password.to_owned())),
-            None => (None, Some(login.to_owned())),
-        },
-    };
-    let host = if host.is_empty() { "127.0.0.1" } else { host };
-    Some(Uri { host: host.to_owned(), port: port.parse().ok()?, db: db.parse().unwrap_or(0), user, password })
+    words.into_iter().map(Bytes::from).collect()
 }
 
 /// Reads lines until the end.

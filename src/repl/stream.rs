@@ -3,6 +3,8 @@
 use super::{Machine, Options};
 use crate::base::{Bytes, quote};
 use crate::console::line::escaped;
+use crate::console::redirect::{REDIRECTS_MAX, Redirect};
+use crate::console::uri::{self, Uri};
 use crate::port::{ConnectionId, Incoming};
 use crate::resp::Reply;
 use crate::resp::render::{self, Form};
@@ -63,10 +65,23 @@ pub fn run_lines(options: &Options, form: Form, input: impl BufRead, machine: &m
     ExitCode::SUCCESS
 }
 
+/// Where a connection leads, and what is said first on it.
+#[derive(Clone)]
+struct Home {
+    host: String,
+    port: u16,
+    db: u32,
+    user: Option<String>,
+    password: Option<String>,
+    resp3: bool,
+}
+
 struct Client<'m> {
     machine: &'m mut Machine,
     connection: ConnectionId,
     form: Form,
+    /// Where MOVED and ASK are followed from; None: they are errors like others.
+    cluster: Option<Home>,
     /// With -e the first error reply goes to stderr and ends the program. Lines of a pipe go on, as in redis-cli.
     ends_on_error: bool,
     subscribed: bool,
@@ -74,44 +89,45 @@ struct Client<'m> {
 
 impl<'m> Client<'m> {
     fn connect(options: &Options, form: Form, machine: &'m mut Machine) -> Result<Client<'m>, ExitCode> {
-        let (mut host, mut port) =
-            (options.host.clone().unwrap_or_else(|| "127.0.0.1".to_owned()), options.port.unwrap_or(6379));
-        let (mut user, mut password, mut db) =
-            (options.user.clone(), options.password.clone(), options.db.unwrap_or(0));
-        if let Some(uri) = options.uri.as_deref() {
-            match super::prompt::uri_words(uri) {
-                Some(parts) => {
-                    (host, port, db) = (parts.host, parts.port, parts.db);
-                    (user, password) = (parts.user.or(user), parts.password.or(password));
-                }
-                None => {
-                    eprintln!("Invalid URI: it has to be redis://[user:password@]host[:port][/db]");
-                    return Err(ExitCode::FAILURE);
-                }
-            }
-        }
-        let connection = machine.backend.connect_to(&host, port, "repl").map_err(|error| {
-            eprintln!("{error}");
+        let failed = |complaint: String| {
+            eprintln!("{complaint}");
             ExitCode::FAILURE
-        })?;
-        let mut client = Client { machine, connection, form, ends_on_error: false, subscribed: false };
-        let words = |words: &[&str]| words.iter().map(|&word| Bytes::from(word)).collect::<Vec<_>>();
-        if let Some(password) = &password {
-            let login = user.as_deref().map_or(words(&["AUTH", password]), |user| words(&["AUTH", user, password]));
-            client.introduce(login, "AUTH failed");
-        }
-        if db != 0 {
-            client.introduce(words(&["SELECT", &db.to_string()]), &format!("SELECT {db} failed"));
-        }
+        };
+        let uri = options.uri.as_deref().map_or(Ok(Uri::default()), uri::parse).map_err(failed)?;
         let json = matches!(form, Form::Json | Form::QuotedJson);
-        if options.protocol.unwrap_or(if json { 3 } else { 2 }) == 3 {
-            client.introduce(words(&["HELLO", "3"]), "HELLO 3 failed");
-        }
+        let home = Home {
+            host: uri.host.or(options.host.clone()).unwrap_or_else(|| "127.0.0.1".to_owned()),
+            port: uri.port.or(options.port).unwrap_or(6379),
+            db: uri.db.or(options.db).unwrap_or(0),
+            user: uri.user.or(options.user.clone()),
+            password: uri.password.or(options.password.clone()),
+            resp3: options.protocol.unwrap_or(if json { 3 } else { 2 }) == 3,
+        };
+        let connection = machine.backend.connect_to(&home.host, home.port, "repl").map_err(failed)?;
+        let mut client = Client { machine, connection, form, cluster: None, ends_on_error: false, subscribed: false };
+        client.introduce(&home);
+        client.cluster = options.cluster.then_some(home);
         Ok(client)
     }
 
     /// Sends what comes before the user's commands; a refusal is told, and nothing more.
-    fn introduce(&mut self, args: Vec<Bytes>, complaint: &str) {
+    fn introduce(&mut self, home: &Home) {
+        let words = |words: &[&str]| words.iter().map(|&word| Bytes::from(word)).collect::<Vec<_>>();
+        if let Some(password) = &home.password {
+            let user = home.user.as_deref();
+            let login = user.map_or(words(&["AUTH", password]), |user| words(&["AUTH", user, password]));
+            self.ask_first(login, "AUTH failed");
+        }
+        if home.db != 0 {
+            let db = home.db.to_string();
+            self.ask_first(words(&["SELECT", &db]), &format!("SELECT {db} failed"));
+        }
+        if home.resp3 {
+            self.ask_first(words(&["HELLO", "3"]), "HELLO 3 failed");
+        }
+    }
+
+    fn ask_first(&mut self, args: Vec<Bytes>, complaint: &str) {
         self.machine.backend.send(self.connection, args);
         for incoming in self.next() {
             if let Incoming::Reply(Reply::Error(text)) = incoming {
@@ -127,21 +143,31 @@ impl<'m> Client<'m> {
         let for_ever = self.subscribed || is("monitor");
         let raw = render::prints_raw(args);
         self.machine.backend.send(self.connection, args.to_vec());
-        loop {
+        let mut redirects = 0;
+        'answers: loop {
             for incoming in self.next() {
                 match incoming {
                     Incoming::Reply(reply) | Incoming::Push(reply) => {
-                        if let Reply::Error(text) = &reply
-                            && self.ends_on_error
-                        {
-                            eprintln!("{text}");
-                            return false;
-                        }
-                        if is("monitor") && reply.is_error() {
-                            self.show(&reply, raw);
-                            return true;
+                        if let Reply::Error(text) = &reply {
+                            if self.cluster.is_some()
+                                && redirects < REDIRECTS_MAX
+                                && let Some(redirect) = Redirect::parse(text)
+                            {
+                                redirects += 1;
+                                if !self.follow(redirect, args) {
+                                    return false;
+                                }
+                                continue 'answers;
+                            }
+                            if self.ends_on_error {
+                                eprintln!("{text}");
+                                return false;
+                            }
                         }
                         self.show(&reply, raw);
+                        if is("monitor") && reply.is_error() {
+                            return true;
+                        }
                     }
                     Incoming::Closed if is("shutdown") => return false,
                     Incoming::Closed => {
@@ -154,6 +180,30 @@ impl<'m> Client<'m> {
                 return true;
             }
         }
+    }
+
+    /// Goes to the node that the cluster names, and asks again there. False: it cannot be reached, which has been told.
+    fn follow(&mut self, redirect: Redirect, args: &[Bytes]) -> bool {
+        let Some(mut home) = self.cluster.clone() else { return false };
+        if !redirect.host.is_empty() {
+            home.host = redirect.host;
+        }
+        home.port = redirect.port;
+        self.machine.backend.hang_up(self.connection);
+        match self.machine.backend.connect_to(&home.host, home.port, "repl") {
+            Ok(connection) => self.connection = connection,
+            Err(complaint) => {
+                eprintln!("{complaint}");
+                return false;
+            }
+        }
+        self.introduce(&home);
+        self.cluster = Some(home);
+        if redirect.ask {
+            self.ask_first(vec![Bytes::from("ASKING")], "ASKING failed");
+        }
+        self.machine.backend.send(self.connection, args.to_vec());
+        true
     }
 
     fn show(&mut self, reply: &Reply, raw: bool) {
