@@ -20,7 +20,7 @@ use crate::tutor::{Saved, Session};
 use journal::Journal;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -67,10 +67,36 @@ pub struct Store {
     home: PathBuf,
     progress: Progress,
     journal: Option<Journal>,
-    /// Held while the store is open; None: somebody else holds it.
-    lock: Option<File>,
+    lock: Lock,
     /// To be told once: something was kept aside.
     notice: Option<String>,
+}
+
+/// Which program may write.
+enum Lock {
+    /// This one, as long as the file is open.
+    Held { _file: File },
+    /// Another one, which goes on from what it knows: this one does not write even when that has ended.
+    Others,
+    /// It cannot be had now; it is tried for again.
+    Missing,
+}
+
+impl Lock {
+    fn take(home: &Path) -> Result<Lock, Trouble> {
+        let path = home.join("lock");
+        let trouble = |error| Trouble::Write { path: path.clone(), error };
+        let file = fs::create_dir_all(home).and_then(|()| File::create(&path)).map_err(trouble)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock::Held { _file: file }),
+            Err(TryLockError::WouldBlock) => Ok(Lock::Others),
+            // Some file systems have no locks: whoever keeps progress there has one program at a time.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                Ok(Lock::Held { _file: file })
+            }
+            Err(TryLockError::Error(error)) => Err(trouble(error)),
+        }
+    }
 }
 
 /// REDLAB_HOME, else the data folder of this system.
@@ -106,13 +132,11 @@ impl Store {
                 }
             },
         };
-        let lock = fs::create_dir_all(home).and_then(|()| File::create(home.join("lock"))).ok();
-        let lock = lock.filter(|file| file.try_lock().is_ok());
         Ok(Store {
             home: home.to_owned(),
             progress: Progress { format: FORMAT, ..progress },
             journal: None,
-            lock,
+            lock: Lock::take(home).unwrap_or(Lock::Missing),
             notice,
         })
     }
@@ -121,8 +145,20 @@ impl Store {
         &self.progress
     }
 
-    /// Forgets a lesson, or everything. Err: it could not be written.
+    /// Err: why nothing can be written.
+    fn may_write(&mut self) -> Result<(), Trouble> {
+        if matches!(self.lock, Lock::Missing) {
+            self.lock = Lock::take(&self.home)?;
+        }
+        match self.lock {
+            Lock::Others => Err(Trouble::Busy),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets a lesson, or everything. Err: it could not be written, or another program would write it again.
     pub fn reset(&mut self, lesson: Option<&str>) -> Result<(), Trouble> {
+        self.may_write()?;
         self.journal = None;
         let forgotten: Vec<String> = match lesson {
             Some(id) => vec![id.to_owned()],
@@ -172,9 +208,7 @@ impl Shelf for Store {
     }
 
     fn keep(&mut self, session: &Session) -> Result<(), String> {
-        if self.lock.is_none() {
-            return Err(Trouble::Busy.to_string());
-        }
+        self.may_write().map_err(|trouble| trouble.to_string())?;
         let saved = session.saved();
         if self.journal.as_ref().is_none_or(|journal| !journal.is_of(saved)) {
             self.journal = Some(Journal::new(&self.home, saved));

@@ -103,6 +103,20 @@ fn a_second_program_does_not_write() {
     let mut second = Store::open(home.path()).unwrap();
     let session = Session::open(&lesson(), &embedded, None);
     assert!(second.keep(&session).unwrap_err().contains("Another redlab"));
+    assert!(matches!(second.reset(None), Err(Trouble::Busy)), "the first would write on into files that are gone");
+}
+
+#[test]
+fn a_lock_that_cannot_be_had_is_told_as_what_it_is_and_tried_for_again() {
+    // It was said that another redlab was open.
+    let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("lock")).unwrap();
+    let mut store = Store::open(home.path()).unwrap();
+    let session = Session::open(&lesson(), &embedded, None);
+    let said = store.keep(&session).unwrap_err();
+    assert!(said.contains("cannot be kept"), "{said}");
+    fs::remove_dir(home.path().join("lock")).unwrap();
+    assert_eq!(store.keep(&session), Ok(()));
 }
 
 #[test]

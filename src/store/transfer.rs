@@ -27,9 +27,7 @@ impl Store {
 
     /// Adds what `file` says to what is here: solved stays solved; a lesson that is running here stays as it is.
     pub fn import(&mut self, file: &Path) -> Result<usize, Trouble> {
-        if self.lock.is_none() {
-            return Err(Trouble::Busy);
-        }
+        self.may_write()?;
         let read = fs::read(file).map_err(|error| Trouble::Read { path: file.to_owned(), error })?;
         let not = |why: String| Trouble::NotExported { path: file.to_owned(), why };
         let any: serde_json::Value = serde_json::from_slice(&read).map_err(|error| not(error.to_string()))?;
