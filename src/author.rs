@@ -1,7 +1,7 @@
 //! The author's commands: `redlab check` and `redlab new`. Reads and writes course folders; what it prints goes to stdout.
 
 use crate::backend;
-use crate::lesson::{Course, Fault, Files, parse};
+use crate::lesson::{Course, Fault, Files};
 use crate::proof;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -153,11 +153,6 @@ pub fn files_of(folder: &Path) -> Result<Files, std::io::Error> {
     }
     files.sort();
     Ok(files)
-}
-
-/// The text of `redlab check --reference`.
-pub fn reference() -> String {
-    parse::reference()
 }
 
 /// `redlab new FOLDER`: a small course that passes `redlab check`. Err: a sentence.

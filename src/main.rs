@@ -16,10 +16,10 @@ fn main() -> ExitCode {
         Some(Command::Repl(args)) => repl(args.into()),
         Some(Command::Help { words }) => done(help(&words.join(" "))),
         Some(Command::Check(args)) => check(&args),
-        Some(Command::New { folder }) => new(&folder),
+        Some(Command::New { folder }) => done(new(&folder)),
         Some(Command::Progress { action }) => done(progress(action.unwrap_or(cli::Progress::List))),
-        Some(Command::Learn(learn)) => self::learn(&learn),
-        None => learn(&Learn::default()),
+        Some(Command::Learn(args)) => done(learn(&args)),
+        None => done(learn(&Learn::default())),
     }
 }
 
@@ -27,12 +27,11 @@ fn main() -> ExitCode {
 fn check(args: &cli::Check) -> ExitCode {
     let mut out = io::stdout().lock();
     let outcome = match args.reference {
-        true => out.write_all(author::reference().as_bytes()).map(|()| 0),
+        true => out.write_all(lesson::parse::reference().as_bytes()).map(|()| 0),
         false => author::check(args.course.as_deref(), args.lesson.as_deref(), args.format, &mut out),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
-        // Whoever read our lines has gone: not our trouble.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("redlab: {error}");
@@ -41,18 +40,12 @@ fn check(args: &cli::Check) -> ExitCode {
     }
 }
 
-fn new(folder: &std::path::Path) -> ExitCode {
-    match author::new(folder) {
-        Ok(made) => {
-            made.iter().for_each(|path| println!("{}", path.display()));
-            println!("`redlab check {}` proves it; `redlab check --reference` explains the format.", folder.display());
-            ExitCode::SUCCESS
-        }
-        Err(trouble) => {
-            eprintln!("redlab: {trouble}");
-            ExitCode::FAILURE
-        }
-    }
+fn new(folder: &std::path::Path) -> Result<(), String> {
+    let made = author::new(folder)?;
+    let mut lines: Vec<String> = made.iter().map(|path| path.display().to_string()).collect();
+    let folder = folder.display();
+    lines.push(format!("`redlab check {folder}` proves it; `redlab check --reference` explains the format."));
+    print(&lines)
 }
 
 /// The command atlas on the command line.
@@ -60,22 +53,26 @@ fn help(name: &str) -> Result<(), String> {
     let nowhere = Box::new(redlab::learn::Nowhere);
     let course = lesson::Course::bundled();
     let desk = Desk::open(course, Box::new(backend::lesson::embedded), nowhere, None)?;
-    let lines = match name {
+    let mut lines = Vec::new();
+    let page = match name {
         "" => {
-            println!("{}", <Cli as clap::CommandFactory>::command().render_help());
-            println!("Commands of Redis (`redlab help GET`, `redlab help @string`):");
+            lines.push(<Cli as clap::CommandFactory>::command().render_help().to_string());
+            lines.push("Commands of Redis (`redlab help GET`, `redlab help @string`):".to_owned());
             atlas::groups()
         }
         name => atlas::page(&desk, name).ok_or_else(|| format!("there is no command or group `{name}`"))?.1,
     };
+    lines.extend(page.iter().map(|line| line.text().trim_end().to_owned()));
+    print(&lines)
+}
+
+/// Prints lines to stdout. If whoever read them has gone (`| head`), that is not our trouble.
+fn print(lines: &[String]) -> Result<(), String> {
     let mut out = io::stdout().lock();
-    for line in &lines {
-        // Whoever read our lines has gone: not our trouble.
-        if writeln!(out, "{}", line.text().trim_end()).is_err() {
-            break;
-        }
+    match lines.iter().try_for_each(|line| writeln!(out, "{line}")).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.to_string()),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn done(outcome: Result<(), String>) -> ExitCode {
@@ -94,12 +91,12 @@ fn progress(action: cli::Progress) -> Result<(), String> {
     let course = lesson::Course::bundled();
     match action {
         cli::Progress::List => {
-            for lesson in course.lessons() {
+            let row = |lesson: &std::sync::Arc<lesson::Lesson>| {
                 let (solved, all) = (store.solved(lesson), lesson.exercises.len());
-                let mark = if solved == all { "done" } else { "" };
-                println!("{:<5}{:<44}{solved:>3} of {all}  {mark}", lesson.number, lesson.title);
-            }
-            Ok(())
+                let mark = if solved == all { "  done" } else { "" };
+                format!("{:<5}{:<44}{solved:>3} of {all}{mark}", lesson.number, lesson.title)
+            };
+            print(&course.lessons().map(row).collect::<Vec<_>>())
         }
         cli::Progress::Export { file } => {
             let text = serde_json::to_vec_pretty(&store.export()).expect("progress is always JSON");
@@ -107,8 +104,7 @@ fn progress(action: cli::Progress) -> Result<(), String> {
         }
         cli::Progress::Import { file } => {
             let new = store.import(&file).map_err(said)?;
-            println!("{new} more exercises are solved here now.");
-            Ok(())
+            print(&[format!("{new} more exercises are solved here now.")])
         }
         cli::Progress::Reset { lesson: None, all: false } => {
             Err("say which lesson, by number or id, or --all".to_owned())
@@ -126,21 +122,11 @@ fn progress(action: cli::Progress) -> Result<(), String> {
 }
 
 /// The lab, on the screen or in plain lines.
-fn learn(args: &Learn) -> ExitCode {
-    match learning(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(trouble) => {
-            eprintln!("redlab: {trouble}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn learning(args: &Learn) -> Result<(), String> {
+fn learn(args: &Learn) -> Result<(), String> {
     let theme = match &args.theme {
-        Some(name) if name != "auto" => Some(
-            Kind::named(name).ok_or_else(|| format!("no theme `{name}`: auto, dark, light, high-contrast or mono"))?,
-        ),
+        Some(name) if name != "auto" => {
+            Some(Kind::named(name).ok_or_else(|| format!("no theme `{name}`; there are auto, {}", Kind::names()))?)
+        }
         _ => None,
     };
     let course = lesson::Course::bundled();
@@ -158,11 +144,10 @@ fn learning(args: &Learn) -> Result<(), String> {
     match outcome {
         Ok(()) => {
             if screen {
-                println!("You left at {}. Everything is kept; `redlab` brings you back.", desk.place());
+                print(&[format!("You left at {}. Everything is kept; `redlab` brings you back.", desk.place())])?;
             }
             Ok(())
         }
-        // Whoever read our lines has gone: not our trouble.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(error.to_string()),
     }

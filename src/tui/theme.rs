@@ -59,6 +59,11 @@ impl Kind {
         Kind::ALL.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
     }
 
+    /// All of them, for messages.
+    pub fn names() -> String {
+        Kind::ALL.map(|(name, _)| name).join(", ")
+    }
+
     pub fn name(self) -> &'static str {
         Kind::ALL.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
     }

@@ -123,7 +123,7 @@ pub(super) fn set(model: &mut Model, name: &str, value: &str) -> Vec<Effect> {
     match name {
         "theme" => match Kind::named(value) {
             Some(kind) => set_theme(model, kind),
-            None => model.notice = Some("Themes: dark, light, high-contrast, mono.".to_owned()),
+            None => model.notice = Some(format!("Themes: {}.", Kind::names())),
         },
         "hints" => {
             model.hints = on;
