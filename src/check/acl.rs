@@ -1,10 +1,9 @@
 //! `acl`: what a user may do, asked of the server itself with ACL DRYRUN in a copy of the world.
 
-use super::form::{field, needed};
-use super::script::{Act, Entered, Script, Step};
+use super::form::{Reader, field, needed};
+use super::script::{Act, Script};
 use super::table::Kind;
 use super::{Assertion, Check, Look, Probe, Verdict};
-use crate::base::Millis;
 
 pub const ACL: Kind = Kind {
     name: "acl",
@@ -22,7 +21,7 @@ pub const ACL: Kind = Kind {
             on: reader.on(&fields)?,
             user: reader.text(fields.get("user")?)?,
             cmd: reader.text(fields.get("cmd")?)?,
-            may: fields.get("may").map_or(Some(true), |node| reader.flag(node))?,
+            may: reader.maybe(&fields, "may", Reader::flag)?.unwrap_or(true),
         }))
     },
 };
@@ -37,10 +36,8 @@ struct AclCheck {
 
 impl Check for AclCheck {
     fn judge(&self, probe: &dyn Probe) -> Verdict {
-        let text = format!("ACL DRYRUN {} {}", self.user, self.cmd);
-        let line = Entered { text, optional: false, free: false, at: 0 };
-        let step = Step { actor: self.on.clone(), lines: vec![line], wait: Millis::ZERO, at: 0 };
-        let Some(attempt) = probe.attempt(&[Act::Run(Script(vec![step]))]) else {
+        let line = Script::line(&self.on, format!("ACL DRYRUN {} {}", self.user, self.cmd));
+        let Some(attempt) = probe.attempt(&[Act::Run(line)]) else {
             return Verdict::new(false, "This machine cannot be copied, so nothing can be tried.");
         };
         let said = attempt.printed.last().map_or("", String::as_str);

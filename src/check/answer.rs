@@ -1,6 +1,6 @@
 //! `answer`: a question of the exercise that the learner has answered.
 
-use super::form::{Tree, field};
+use super::form::{Reader, field};
 use super::table::Kind;
 use super::{Assertion, Check, Look, Probe, Verdict};
 
@@ -32,13 +32,8 @@ pub const ANSWER: Kind = Kind {
                 return None;
             }
         };
-        let choice = fields.get("choice").map_or(Some(None), |node| reader.number(node, "a choice").map(Some))?;
-        let right = match fields.get("right") {
-            Some(node) => Some(reader.flag(node)?),
-            None if choice.is_none() => Some(true),
-            None => None,
-        };
-        debug_assert!(!matches!(node.tree, Tree::Scalar(_)));
+        let choice = reader.maybe(&fields, "choice", |reader, node| reader.number(node, "a choice"))?;
+        let right = reader.maybe(&fields, "right", Reader::flag)?.or(choice.is_none().then_some(true));
         Some(Assertion::of(AnswerCheck { question, right, choice }))
     },
 };

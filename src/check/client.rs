@@ -21,23 +21,15 @@ pub const CLIENT: Kind = Kind {
     example: "client: {terminal: alice, multi: true, queued: 2}",
     read: |kind, node, reader| {
         let fields = reader.fields(node, "`client`", kind.fields)?;
-        let flag = |name: &str, reader: &mut Reader| match fields.get(name) {
-            Some(node) => reader.flag(node).map(Some),
-            None => Some(None),
-        };
-        let range = |name: &str, reader: &mut Reader| match fields.get(name) {
-            Some(node) => reader.range(node).map(Some),
-            None => Some(None),
-        };
         Some(Assertion::of(ClientCheck {
             terminal: reader.terminal(fields.get("terminal")?)?,
-            connected: flag("connected", reader)?.unwrap_or(true),
-            db: range("db", reader)?,
-            multi: flag("multi", reader)?,
-            queued: range("queued", reader)?,
+            connected: reader.maybe(&fields, "connected", Reader::flag)?.unwrap_or(true),
+            db: reader.maybe(&fields, "db", Reader::range)?,
+            multi: reader.maybe(&fields, "multi", Reader::flag)?,
+            queued: reader.maybe(&fields, "queued", Reader::range)?,
             watching: fields.get("watching").map(|node| reader.texts(node)),
-            subscriptions: range("subscriptions", reader)?,
-            blocked: flag("blocked", reader)?,
+            subscriptions: reader.maybe(&fields, "subscriptions", Reader::range)?,
+            blocked: reader.maybe(&fields, "blocked", Reader::flag)?,
         }))
     },
 };

@@ -1,9 +1,8 @@
-//! `cluster`: what the nodes of a cluster hold for true, of the whole and of one node.
+//! `cluster`: what the nodes of a cluster hold for true, of the whole and of one node. Of one slot `slot` tells.
 
 use super::form::{Range, Reader, field};
 use super::table::Kind;
 use super::{Assertion, Check, Look, Probe, Verdict, instance_of};
-use crate::base::slot::{SLOTS, slot_of};
 use crate::snapshot::{Cluster, ClusterNode, State, World};
 
 pub const CLUSTER: Kind = Kind {
@@ -16,9 +15,6 @@ pub const CLUSTER: Kind = Kind {
         field("size", "N or RANGE", "primaries that have slots"),
         field("covered", "N or RANGE", "slots that have an owner which has not failed"),
         field("open", "N or RANGE", "slots on the move, seen from those who move them"),
-        field("key", "KEY", "whose slot `owner` has to own"),
-        field("slot", "N", "the same, by number"),
-        field("owner", "INSTANCE", "who owns the slot of `key`, or `slot`"),
         field("node", "INSTANCE", "whom the fields below are about"),
         field("role", "primary | replica", "what that node is"),
         field("of", "INSTANCE", "whose replica it is"),
@@ -30,50 +26,26 @@ pub const CLUSTER: Kind = Kind {
     example: "cluster: {node: redis, role: primary, state: ok}",
     read: |kind, node, reader| {
         let fields = reader.fields(node, "`cluster`", kind.fields)?;
-        let name = |field: &str, reader: &mut Reader| match fields.get(field) {
-            Some(node) => reader.instance(node).map(Some),
-            None => Some(None),
-        };
-        let range = |field: &str, reader: &mut Reader| match fields.get(field) {
-            Some(node) => reader.range(node).map(Some),
-            None => Some(None),
-        };
-        let on = name("on", reader)?;
-        let node_name = name("node", reader)?;
-        let owner = name("owner", reader)?;
-        let slot = match (fields.get("key"), fields.get("slot")) {
-            (Some(key), _) => {
-                let key = reader.text(key)?;
-                Some((slot_of(key.as_bytes()), Some(key)))
-            }
-            (None, Some(slot)) => Some((reader.number(slot, "a slot")?, None)),
-            (None, None) => None,
-        };
-        if owner.is_some() != slot.is_some() || slot.as_ref().is_some_and(|(slot, _)| usize::from(*slot) >= SLOTS) {
-            reader.complain(fields.at, "`owner` goes with `key`, or with `slot` from 0 to 16383", CLUSTER.example);
-            return None;
-        }
+        let on = reader.maybe(&fields, "on", Reader::instance)?;
+        let node_name = reader.maybe(&fields, "node", Reader::instance)?;
         let mut wants = Vec::new();
         if let Some(node) = fields.get("state") {
             wants.push(Want::Up(reader.one_of(node, &[("ok", true), ("fail", false)])?));
         }
         for (field, what) in MEASURES {
-            if let Some(range) = range(field, reader)? {
+            if let Some(range) = reader.maybe(&fields, field, Reader::range)? {
                 wants.push(Want::Measure(what, range));
             }
-        }
-        if let Some((owner, (slot, key))) = owner.zip(slot) {
-            wants.push(Want::Owner { slot, key, owner });
         }
         let before = wants.len();
         if let Some(node) = fields.get("role") {
             wants.push(Want::Replica(reader.one_of(node, &[("primary", false), ("replica", true)])?));
         }
-        if let Some(of) = name("of", reader)? {
+        if let Some(of) = reader.maybe(&fields, "of", Reader::instance)? {
             wants.push(Want::Of(of));
         }
         for (field, what) in NODE_MEASURES {
-            if let Some(range) = range(field, reader)? {
+            if let Some(range) = reader.maybe(&fields, field, Reader::range)? {
                 wants.push(Want::NodeMeasure(what, range));
             }
         }
@@ -169,7 +141,6 @@ impl Health {
 enum Want {
     Up(bool),
     Measure(&'static Named<Measure>, Range),
-    Owner { slot: u16, key: Option<String>, owner: String },
     Replica(bool),
     Of(String),
     NodeMeasure(&'static Named<NodeMeasure>, Range),
@@ -209,15 +180,6 @@ impl ClusterCheck {
                 Want::Measure(what, range) => {
                     let count = (what.of)(view);
                     (range.holds(count), format!("`{who}` {}.", what.words.replace("{}", &count.to_string())))
-                }
-                Want::Owner { slot, key, owner } => {
-                    let found = view.owner(*slot);
-                    let of = key.as_ref().map_or(String::new(), |key| format!(" (of `{key}`)"));
-                    let fact = match found {
-                        Some(node) => format!("For `{who}` slot {slot}{of} belongs to {}.", name_of(node)),
-                        None => format!("For `{who}` slot {slot}{of} belongs to nobody."),
-                    };
-                    (found.is_some_and(|node| is(world, node, owner)), fact)
                 }
                 _ => {
                     let name = self.node.as_deref().unwrap_or_default();
@@ -298,8 +260,6 @@ impl Check for ClusterCheck {
 
     fn literals(&self) -> Vec<String> {
         let of = |want: &Want| match want {
-            Want::Owner { key: Some(key), .. } => vec![key.clone()],
-            Want::Owner { slot, .. } => vec![slot.to_string()],
             Want::Measure(_, range) | Want::NodeMeasure(_, range) => range.literals(),
             _ => Vec::new(),
         };

@@ -41,7 +41,8 @@ pub const FILE_CONFIG: Kind = Kind {
 /// What a parameter should be.
 #[derive(Clone, Debug)]
 enum Want {
-    /// Texts compare in any case, numbers by what they are worth (`2mb`), patterns as everywhere.
+    /// Texts compare in any case, numbers by what they are worth (`2mb`), patterns as everywhere; a text that begins with a star
+    /// is no pattern, as the addresses of `bind` may (`* -::*`).
     Text(String),
     Number(Range),
 }
@@ -100,14 +101,9 @@ fn parameters(node: &Node, reader: &mut Reader) -> Option<(String, Vec<(String, 
         reader.complain(node.at, "name at least one parameter and its value", CONFIG.example);
         return None;
     }
-    let on = match (on, reader.names.instances.as_slice()) {
-        (Some(on), _) => on,
-        (None, [only]) => only.clone(),
-        (None, several) => {
-            let names = several.join(", ");
-            reader.complain(node.at, "say on which instance", format!("on: one of {names}"));
-            return None;
-        }
+    let on = match on {
+        Some(on) => on,
+        None => reader.only_instance(node.at)?,
     };
     Some((on, values))
 }

@@ -1,6 +1,6 @@
 //! `db`: how many keys a database holds.
 
-use super::form::{Range, field, like};
+use super::form::{Range, Reader, field, like};
 use super::table::Kind;
 use super::{Assertion, Check, Look, Probe, Verdict, instance_of};
 
@@ -18,9 +18,9 @@ pub const DB: Kind = Kind {
         let fields = reader.fields(node, "`db`", kind.fields)?;
         Some(Assertion::of(DbCheck {
             on: reader.on(&fields)?,
-            index: fields.get("index").map_or(Some(0), |node| reader.number(node, "the number of a database"))?,
-            pattern: fields.get("match").map_or(Some("*".into()), |node| reader.text(node))?,
-            size: fields.get("size").map_or(Some(Range { min: 1, max: i64::MAX }), |node| reader.range(node))?,
+            index: reader.db(&fields, "index")?,
+            pattern: reader.maybe(&fields, "match", Reader::text)?.unwrap_or_else(|| "*".into()),
+            size: reader.maybe(&fields, "size", Reader::range)?.unwrap_or(Range::AT_LEAST_ONE),
         }))
     },
 };

@@ -52,7 +52,7 @@ fn read(kind: &Kind, node: &super::form::Node, reader: &mut Reader, fate: Fate) 
     let on = reader.on(&fields)?;
     if let Some(node) = fields.get("match") {
         let pattern = reader.text(node)?;
-        let count = fields.get("count").map_or(Some(Range { min: 1, max: i64::MAX }), |node| reader.range(node))?;
+        let count = reader.maybe(&fields, "count", Reader::range)?.unwrap_or(Range::AT_LEAST_ONE);
         return Some(Assertion::of(FatesCheck { on, pattern, count, fate }));
     }
     let Some(name) = fields.get("name") else {
@@ -60,7 +60,7 @@ fn read(kind: &Kind, node: &super::form::Node, reader: &mut Reader, fate: Fate) 
         return None;
     };
     let name = reader.text(name)?.into();
-    let db = fields.get("db").map_or(Some(0), |node| reader.number(node, "the number of a database"))?;
+    let db = reader.db(&fields, "db")?;
     Some(Assertion::of(FateCheck { on, db, name, fate }))
 }
 
@@ -73,8 +73,18 @@ pub enum Fate {
     Deleted,
 }
 
+/// How the keyspace event `event` took its key away; None: the key is there after it. (`flushdb` is about no key of its own.)
+pub fn fate_by(event: &str) -> Option<Fate> {
+    match event {
+        "expired" => Some(Fate::Expired),
+        "evicted" => Some(Fate::Evicted),
+        "del" | "rename_from" | "move_from" => Some(Fate::Deleted),
+        _ => None,
+    }
+}
+
 /// How `key` last went according to `events`; None if nothing there took it away. Whether it is there now is another question.
-pub fn fate_of(events: &[Event], instance: &str, db: usize, key: &[u8]) -> Option<Fate> {
+fn fate_of(events: &[Event], instance: &str, db: usize, key: &[u8]) -> Option<Fate> {
     let mut there = false;
     let mut fate = None;
     for event in events {
@@ -82,12 +92,7 @@ pub fn fate_of(events: &[Event], instance: &str, db: usize, key: &[u8]) -> Optio
             What::Key { db: at, key: name, event: what, .. }
                 if event.instance == instance && *at == db && *name == *key =>
             {
-                fate = match what.as_str() {
-                    "expired" => Some(Fate::Expired),
-                    "evicted" => Some(Fate::Evicted),
-                    "del" | "unlink" | "rename_from" | "move_from" | "getdel" => Some(Fate::Deleted),
-                    _ => None,
-                };
+                fate = fate_by(what);
                 there = fate.is_none();
             }
             What::Key { db: at, event: what, .. } if event.instance == instance && *at == db && what == "flushdb" => {
@@ -155,9 +160,7 @@ impl Check for FatesCheck {
     fn judge(&self, probe: &dyn Probe) -> Verdict {
         let count = match self.fate {
             Fate::Lost => self.lost(probe),
-            Fate::Expired => self.went(probe, &["expired"]),
-            Fate::Evicted => self.went(probe, &["evicted"]),
-            Fate::Deleted => self.went(probe, &["del", "flushdb"]),
+            Fate::Expired | Fate::Evicted | Fate::Deleted => self.went(probe),
         };
         let keys = if count == 1 { "1 key".to_owned() } else { format!("{count} keys") };
         let how = match self.fate {
@@ -182,7 +185,7 @@ impl Check for FatesCheck {
 
 impl FatesCheck {
     /// Different keys that went so, even if they came again.
-    fn went(&self, probe: &dyn Probe, events: &[&str]) -> usize {
+    fn went(&self, probe: &dyn Probe) -> usize {
         let mut names = std::collections::BTreeSet::new();
         let mut there = std::collections::BTreeSet::new();
         for event in probe.events().iter().filter(|event| event.instance == self.on) {
@@ -190,12 +193,15 @@ impl FatesCheck {
             if what == "flushdb" {
                 let gone: Vec<_> = there.iter().filter(|(at, _)| at == db).cloned().collect();
                 there.retain(|(at, _)| at != db);
-                names.extend(gone.into_iter().filter(|_| events.contains(&"flushdb")));
+                names.extend(gone.into_iter().filter(|_| self.fate == Fate::Deleted));
             } else if like(&self.pattern, &key.lossy()) {
-                if events.contains(&what.as_str()) {
-                    names.insert((*db, key.clone()));
-                } else {
-                    there.insert((*db, key.clone()));
+                let key = (*db, key.clone());
+                match fate_by(what) {
+                    None => drop(there.insert(key)),
+                    Some(fate) => {
+                        there.remove(&key);
+                        names.extend(Some(key).filter(|_| fate == self.fate));
+                    }
                 }
             }
         }

@@ -4,8 +4,6 @@
 //! Nodes carry their number in document order (keys count too) instead of a line and column: the parser that made the tree
 //! can find the place of any number again, and does so only when there is something to complain about.
 
-use std::fmt;
-
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     pub at: u32,
@@ -243,6 +241,19 @@ impl Reader {
         }
     }
 
+    /// The field `name`, which may be left out, as `read` reads it: Some(None) if it is, None if it is wrong.
+    pub fn maybe<T>(
+        &mut self,
+        fields: &Fields,
+        name: &str,
+        read: impl FnOnce(&mut Reader, &Node) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match fields.get(name) {
+            Some(node) => read(self, node).map(Some),
+            None => Some(None),
+        }
+    }
+
     /// A name that has to be in `names`.
     fn name_of(&mut self, node: &Node, what: &str, names: &[String]) -> Option<String> {
         let text = self.text(node)?;
@@ -272,24 +283,31 @@ impl Reader {
         self.name_of(node, "instance", &names)
     }
 
+    /// The number of a database in the field `name`; 0 if it is left out.
+    pub fn db(&mut self, fields: &Fields, name: &str) -> Option<usize> {
+        let read = |reader: &mut Reader, node: &Node| reader.number(node, "the number of a database");
+        Some(self.maybe(fields, name, read)?.unwrap_or(0))
+    }
+
     /// The instance named by field `on`, or the only one there is.
     pub fn on(&mut self, fields: &Fields) -> Option<String> {
-        if let Some(node) = fields.get("on").or_else(|| fields.get("instance")) {
-            return self.instance(node);
+        match fields.get("on") {
+            Some(node) => self.instance(node),
+            None => self.only_instance(fields.at),
         }
+    }
+
+    /// The instance that is meant where none is named, at node `at`.
+    pub fn only_instance(&mut self, at: u32) -> Option<String> {
         match self.names.instances.as_slice() {
             [only] => Some(only.clone()),
             [] => {
-                self.complain(
-                    fields.at,
-                    "this lesson's world has no instance",
-                    "world: {instances: {redis: {port: 6379}}}",
-                );
+                self.complain(at, "this lesson's world has no instance", "world: {instances: {redis: {port: 6379}}}");
                 None
             }
             several => {
                 let names = several.join(", ");
-                self.complain(fields.at, "say on which instance, there are several", format!("on: one of {names}"));
+                self.complain(at, "say on which instance, there are several", format!("on: one of {names}"));
                 None
             }
         }
@@ -317,6 +335,8 @@ pub struct Range {
 }
 
 impl Range {
+    pub const AT_LEAST_ONE: Range = Range { min: 1, max: i64::MAX };
+
     pub fn holds(&self, n: i64) -> bool {
         (self.min..=self.max).contains(&n)
     }
@@ -328,17 +348,6 @@ impl Range {
             ends.iter().filter(|n| **n != i64::MIN && **n != i64::MAX).map(i64::to_string).collect();
         out.dedup();
         out
-    }
-}
-
-impl fmt::Display for Range {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.min, self.max) {
-            (i64::MIN, max) => write!(f, "at most {max}"),
-            (min, i64::MAX) => write!(f, "at least {min}"),
-            (min, max) if min == max => write!(f, "{min}"),
-            (min, max) => write!(f, "between {min} and {max}"),
-        }
     }
 }
 

@@ -44,7 +44,7 @@ pub const PROBE: Kind = Kind {
             replies = vec!["*".into(); run.lines().count().saturating_sub(1)];
             replies.push(reader.text(node)?);
         }
-        let number = fields.get("number").map_or(Some(None), |node| reader.range(node).map(Some))?;
+        let number = reader.maybe(&fields, "number", Reader::range)?;
         if replies.is_empty() && number.is_none() {
             reader.complain(fields.at, "`probe` expects nothing", PROBE.example);
             return None;

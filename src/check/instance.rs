@@ -1,6 +1,7 @@
 //! `instance`: whether a server runs, and how it ended before.
 
 use super::form::{Range, Reader, field};
+use super::saw::times;
 use super::table::Kind;
 use super::{Assertion, Check, Look, Probe, Verdict, instance_of};
 use crate::snapshot::{Event, State, What};
@@ -26,13 +27,9 @@ pub const INSTANCE: Kind = Kind {
             Some(node) => reader.instance(node)?,
             None => reader.on(&fields)?,
         };
-        let pick = |name: &str, reader: &mut Reader, table: &[(&str, Fate)]| match fields.get(name) {
-            Some(node) => reader.one_of(node, table).map(Some),
-            None => Some(None),
-        };
-        let state = pick("state", reader, STATES)?;
-        let ended = pick("ended", reader, ENDS)?;
-        let starts = fields.get("starts").map_or(Some(None), |node| reader.range(node).map(Some))?;
+        let state = reader.maybe(&fields, "state", |reader, node| reader.one_of(node, STATES))?;
+        let ended = reader.maybe(&fields, "ended", |reader, node| reader.one_of(node, ENDS))?;
+        let starts = reader.maybe(&fields, "starts", Reader::range)?;
         if state.is_none() && ended.is_none() && starts.is_none() {
             reader.complain(fields.at, "`instance` says nothing", INSTANCE.example);
             return None;
@@ -93,7 +90,7 @@ impl Check for InstanceCheck {
         }
         if let Some(range) = self.starts {
             let count = probe.events().iter().filter(|event| started(event, &self.on)).count();
-            saw = format!("The server `{}` started {count} times since this exercise began.", self.on);
+            saw = format!("The server `{}` started {} since this exercise began.", self.on, times(count));
             if !range.holds(count as i64) {
                 return Verdict::new(false, saw);
             }

@@ -33,7 +33,7 @@ pub const KEY: Kind = Kind {
         let fields = reader.fields(node, "`key`", kind.fields)?;
         let name = reader.text(fields.get("name")?)?;
         let on = reader.on(&fields)?;
-        let db = read_db(&fields, reader)?;
+        let db = reader.db(&fields, "db")?;
         let mut wants = Vec::new();
         for wanted in kind.fields {
             if let Some(node) = fields.get(wanted.name)
@@ -65,7 +65,7 @@ pub const INT: Kind = Kind {
         let fields = reader.fields(node, "`int`", kind.fields)?;
         let name = reader.text(fields.get("name")?)?;
         let on = reader.on(&fields)?;
-        let db = read_db(&fields, reader)?;
+        let db = reader.db(&fields, "db")?;
         let mut bound = |name: &str, default: i64| match fields.get(name).or_else(|| fields.get("equals")) {
             Some(node) => reader.number(node, "a whole number"),
             None => Some(default),
@@ -74,13 +74,6 @@ pub const INT: Kind = Kind {
         Some(Assertion::of(KeyCheck { on, db, name: name.into(), wants: vec![Want::Int(range)] }))
     },
 };
-
-fn read_db(fields: &super::form::Fields, reader: &mut Reader) -> Option<usize> {
-    match fields.get("db") {
-        Some(node) => reader.number(node, "the number of a database"),
-        None => Some(0),
-    }
-}
 
 /// One thing that a key should be.
 #[derive(Clone, Debug, PartialEq)]
@@ -262,11 +255,10 @@ fn ttl_s(at: Millis, now: Millis) -> i64 {
 /// Fields, members or items.
 fn items(value: &Value) -> Vec<&Bytes> {
     match value {
-        Value::String(_) => Vec::new(),
+        Value::String(_) | Value::Stream(_) => Vec::new(),
         Value::Hash(pairs) => pairs.iter().map(|(field, _)| field).collect(),
         Value::List(items) | Value::Set(items) => items.iter().collect(),
         Value::Zset(pairs) => pairs.iter().map(|(member, _)| member).collect(),
-        Value::Stream(_) => Vec::new(),
     }
 }
 

@@ -18,16 +18,12 @@ pub const FILE: Kind = Kind {
     example: "file: {path: dump.rdb, exists: true, durable: true}",
     read: |kind, node, reader| {
         let fields = reader.fields(node, "`file`", kind.fields)?;
-        let flag = |name: &str, reader: &mut Reader| match fields.get(name) {
-            Some(node) => reader.flag(node).map(Some),
-            None => Some(None),
-        };
         Some(Assertion::of(FileCheck {
             path: reader.text(fields.get("path")?)?,
-            exists: flag("exists", reader)?.unwrap_or(true),
-            durable: flag("durable", reader)?,
-            bytes: fields.get("bytes").map_or(Some(None), |node| reader.range(node).map(Some))?,
-            contains: fields.get("contains").map_or(Some(None), |node| reader.text(node).map(Some))?,
+            exists: reader.maybe(&fields, "exists", Reader::flag)?.unwrap_or(true),
+            durable: reader.maybe(&fields, "durable", Reader::flag)?,
+            bytes: reader.maybe(&fields, "bytes", Reader::range)?,
+            contains: reader.maybe(&fields, "contains", Reader::text)?,
         }))
     },
 };
@@ -173,7 +169,10 @@ impl Check for PersistCheck {
                     let n: u64 = disk.files.iter().map(|file| file.len.saturating_sub(file.durable_len)).sum();
                     (n + disk.aof_in_memory_bytes, format!("{n} bytes are not on the platter."))
                 }
-                Measure::Saving => (u64::from(disk.saving), "A snapshot is being written, or not.".into()),
+                Measure::Saving => {
+                    let word = if disk.saving { "A" } else { "No" };
+                    (u64::from(disk.saving), format!("{word} snapshot is being written."))
+                }
                 Measure::Aof => {
                     let word = if disk.aof_enabled { "on" } else { "off" };
                     (u64::from(disk.aof_enabled), format!("The append-only file is {word}."))

@@ -53,8 +53,8 @@ pub const ORDERS: Kind = Kind {
         let fields = reader.fields(node, "`orders`", kind.fields)?;
         let of = programs(fields.get("of")?, reader)?;
         let on = reader.on(&fields)?;
-        let expect = fields.get("expect").map_or(Some(None), |node| table::read(node, reader).map(Some))?;
-        let outcomes = fields.get("outcomes").map_or(Some(None), |node| reader.range(node).map(Some))?;
+        let expect = reader.maybe(&fields, "expect", |reader, node| table::read(node, reader))?;
+        let outcomes = reader.maybe(&fields, "outcomes", Reader::range)?;
         if expect.is_none() && outcomes.is_none() {
             reader.complain(fields.at, "`orders` expects nothing", ORDERS.example);
             return None;
@@ -66,9 +66,9 @@ pub const ORDERS: Kind = Kind {
 fn read(kind: &Kind, node: &Node, reader: &mut Reader, race: race::Kind) -> Option<Assertion> {
     const IN: &[(&str, In)] = &[("some", In::Some), ("none", In::None), ("all", In::All)];
     let fields = reader.fields(node, &format!("`{}`", kind.name), kind.fields)?;
-    let key = fields.get("key").map_or(Some(None), |node| reader.text(node).map(|text| Some(text.into())))?;
-    let of = fields.get("of").map_or(Some(None), |node| programs(node, reader).map(Some))?;
-    let wanted = fields.get("orders").map_or(Some(In::Some), |node| reader.one_of(node, IN))?;
+    let key = reader.maybe(&fields, "key", Reader::text)?.map(Bytes::from);
+    let of = reader.maybe(&fields, "of", |reader, node| programs(node, reader))?;
+    let wanted = reader.maybe(&fields, "orders", |reader, node| reader.one_of(node, IN))?.unwrap_or(In::Some);
     let on = reader.on(&fields)?;
     if of.is_none() && fields.has("orders") {
         reader.complain(fields.at, "`orders` needs `of`: which programs are run", kind.example);

@@ -25,16 +25,12 @@ pub const REPLICATION: Kind = Kind {
             Some(node) => reader.instance(node)?,
             None => reader.on(&fields)?,
         };
-        let role = fields.get("role").map_or(Some(None), |node| reader.one_of(node, ROLES).map(Some))?;
-        let of = fields.get("of").map_or(Some(None), |node| reader.instance(node).map(Some))?;
-        let link = fields.get("link").map_or(Some(None), |node| reader.one_of(node, LINKS).map(Some))?;
-        let caught_up = fields.get("caught_up").map_or(Some(None), |node| reader.flag(node).map(Some))?;
-        let range = |name: &str, reader: &mut Reader| match fields.get(name) {
-            Some(node) => reader.range(node).map(Some),
-            None => Some(None),
-        };
-        let behind = range("behind", reader)?;
-        let replicas = range("replicas", reader)?;
+        let role = reader.maybe(&fields, "role", |reader, node| reader.one_of(node, ROLES))?;
+        let of = reader.maybe(&fields, "of", Reader::instance)?;
+        let link = reader.maybe(&fields, "link", |reader, node| reader.one_of(node, LINKS))?;
+        let caught_up = reader.maybe(&fields, "caught_up", Reader::flag)?;
+        let behind = reader.maybe(&fields, "behind", Reader::range)?;
+        let replicas = reader.maybe(&fields, "replicas", Reader::range)?;
         let check = ReplicationCheck { on, role, of, link, caught_up, behind, replicas };
         if check.says_nothing() {
             reader.complain(fields.at, "`replication` says nothing", REPLICATION.example);

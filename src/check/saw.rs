@@ -36,19 +36,16 @@ pub const SAW: Kind = Kind {
     example: r#"saw: {cmd: "GET session:a1", reply: "\"alice\""}"#,
     read: |kind, node, reader| {
         let fields = reader.fields(node, "`saw`", kind.fields)?;
-        let text = |name: &str, reader: &mut Reader| match fields.get(name) {
-            Some(node) => reader.text(node).map(Some),
-            None => Some(None),
-        };
+        let after = reader.maybe(&fields, "after", |reader, node| reader.number(node, "seconds"))?;
         let first = Sighting {
-            cmd: text("cmd", reader)?,
-            reply: text("reply", reader)?,
-            output: text("output", reader)?,
-            word: text("word", reader)?,
-            terminal: fields.get("terminal").map_or(Some(None), |node| reader.terminal(node).map(Some))?,
-            on: fields.get("on").map_or(Some(None), |node| reader.instance(node).map(Some))?,
-            db: fields.get("db").map_or(Some(None), |node| reader.number(node, "a database").map(Some))?,
-            after: Millis::from_secs(fields.get("after").map_or(Some(0), |node| reader.number(node, "seconds"))?),
+            cmd: reader.maybe(&fields, "cmd", Reader::text)?,
+            reply: reader.maybe(&fields, "reply", Reader::text)?,
+            output: reader.maybe(&fields, "output", Reader::text)?,
+            word: reader.maybe(&fields, "word", Reader::text)?,
+            terminal: reader.maybe(&fields, "terminal", Reader::terminal)?,
+            on: reader.maybe(&fields, "on", Reader::instance)?,
+            db: reader.maybe(&fields, "db", |reader, node| reader.number(node, "a database"))?,
+            after: Millis::from_secs(after.unwrap_or(0)),
         };
         if first.cmd.is_none() && first.reply.is_none() && first.output.is_none() && first.word.is_none() {
             reader.complain(fields.at, "`saw` says nothing", SAW.example);
@@ -60,7 +57,7 @@ pub const SAW: Kind = Kind {
                 then.push(later(item, reader)?);
             }
         }
-        let count = fields.get("count").map_or(Some(Range { min: 1, max: i64::MAX }), |node| reader.range(node))?;
+        let count = reader.maybe(&fields, "count", Reader::range)?.unwrap_or(Range::AT_LEAST_ONE);
         Some(Assertion::of(SawCheck { first, then, count }))
     },
 };
@@ -75,10 +72,10 @@ const LATER: &[super::form::Field] = &[
 fn later(node: &super::form::Node, reader: &mut Reader) -> Option<Sighting> {
     let fields = reader.fields(node, "`then`", LATER)?;
     Some(Sighting {
-        cmd: fields.get("cmd").map_or(Some(None), |node| reader.text(node).map(Some))?,
-        reply: fields.get("reply").map_or(Some(None), |node| reader.text(node).map(Some))?,
-        terminal: fields.get("terminal").map_or(Some(None), |node| reader.terminal(node).map(Some))?,
-        word: fields.get("word").map_or(Some(None), |node| reader.text(node).map(Some))?,
+        cmd: reader.maybe(&fields, "cmd", Reader::text)?,
+        reply: reader.maybe(&fields, "reply", Reader::text)?,
+        terminal: reader.maybe(&fields, "terminal", Reader::terminal)?,
+        word: reader.maybe(&fields, "word", Reader::text)?,
         ..Sighting::default()
     })
 }
@@ -135,7 +132,8 @@ impl Check for SawCheck {
             .as_deref()
             .and_then(|cmd| cmd.split(' ').nth(1))
             .filter(|key| !key.contains(['*', '?', '|']));
-        let key = key.zip(self.first.on.clone()).map(|(key, instance)| Look::Key { instance, db: 0, name: key.into() });
+        let db = self.first.db.unwrap_or(0);
+        let key = key.zip(self.first.on.clone()).map(|(key, instance)| Look::Key { instance, db, name: key.into() });
         terminal.chain(key).collect()
     }
 
@@ -308,7 +306,7 @@ fn readable(pattern: &str) -> String {
     format!("{}{open}", pieces.join(" ... "))
 }
 
-fn times(n: usize) -> String {
+pub(super) fn times(n: usize) -> String {
     match n {
         1 => "once".into(),
         2 => "twice".into(),

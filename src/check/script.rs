@@ -31,6 +31,12 @@ pub struct Step {
 pub struct Script(pub Vec<Step>);
 
 impl Script {
+    /// One line that `actor` types, of no file.
+    pub fn line(actor: &str, text: String) -> Script {
+        let line = Entered { text, optional: false, free: false, at: 0 };
+        Script(vec![Step { actor: actor.to_owned(), lines: vec![line], wait: Millis::ZERO, at: 0 }])
+    }
+
     /// All lines with who types them, in order.
     pub fn lines(&self) -> impl Iterator<Item = (&str, &Entered)> {
         self.0.iter().flat_map(|step| step.lines.iter().map(|line| (step.actor.as_str(), line)))

@@ -1,9 +1,9 @@
 //! `slot`: who owns a hash slot, whether it is on its way, and how many of its keys a node has.
 
-use super::form::{Fields, Range, Reader, field};
+use super::form::{Range, Reader, field};
 use super::table::Kind;
 use super::{Assertion, Check, Look, Probe, Verdict};
-use crate::base::slot::slot_of;
+use crate::base::slot::{SLOTS, slot_of};
 use crate::snapshot::{Cluster, Instance, World};
 
 pub const SLOT: Kind = Kind {
@@ -21,9 +21,18 @@ pub const SLOT: Kind = Kind {
     example: "slot: {of: \"user:123\", owner: n2}",
     read: |kind, node, reader| {
         let fields = reader.fields(node, "`slot`", kind.fields)?;
-        let number = match (fields.get("of"), fields.get("number")) {
-            (Some(node), None) => slot_of(reader.text(node)?.as_bytes()),
-            (None, Some(node)) => reader.number(node, "a slot, 0 to 16383")?,
+        let (number, literal) = match (fields.get("of"), fields.get("number")) {
+            (Some(node), None) => {
+                let key = reader.text(node)?;
+                (slot_of(key.as_bytes()), key)
+            }
+            (None, Some(node)) => {
+                let number: u16 = reader.number(node, "a slot, 0 to 16383")?;
+                if usize::from(number) >= SLOTS {
+                    reader.complain(node.at, format!("there is no slot {number}: they go from 0 to 16383"), "");
+                }
+                (number, number.to_string())
+            }
             _ => {
                 reader.complain(fields.at, "say which slot: `of` a key, or its `number`", SLOT.example);
                 return None;
@@ -34,14 +43,14 @@ pub const SLOT: Kind = Kind {
             Some(node) => Some(Some(reader.instance(node)?)),
             None => None,
         };
-        let on = fields.get("on").map_or(Some(None), |node| reader.instance(node).map(Some))?;
         Some(Assertion::of(SlotCheck {
             number,
-            on,
+            literal,
+            on: reader.maybe(&fields, "on", Reader::instance)?,
             owner,
-            migrating: flag(&fields, "migrating", reader)?,
-            importing: flag(&fields, "importing", reader)?,
-            keys: range(&fields, "keys", reader)?,
+            migrating: reader.maybe(&fields, "migrating", Reader::flag)?,
+            importing: reader.maybe(&fields, "importing", Reader::flag)?,
+            keys: reader.maybe(&fields, "keys", Reader::range)?,
         }))
     },
 };
@@ -49,6 +58,8 @@ pub const SLOT: Kind = Kind {
 #[derive(Clone, Debug)]
 struct SlotCheck {
     number: u16,
+    /// The key that it was named by, or the number.
+    literal: String,
     on: Option<String>,
     /// Some(None): nobody.
     owner: Option<Option<String>>,
@@ -98,16 +109,8 @@ impl Check for SlotCheck {
     }
 
     fn literals(&self) -> Vec<String> {
-        Vec::new()
+        vec![self.literal.clone()]
     }
-}
-
-fn flag(fields: &Fields, name: &str, reader: &mut Reader) -> Option<Option<bool>> {
-    fields.get(name).map_or(Some(None), |node| reader.flag(node).map(Some))
-}
-
-fn range(fields: &Fields, name: &str, reader: &mut Reader) -> Option<Option<Range>> {
-    fields.get(name).map_or(Some(None), |node| reader.range(node).map(Some))
 }
 
 /// The nodes that are asked, with their views. Err: there is nobody to ask.

@@ -1,10 +1,9 @@
 //! `sql`: what a query finds in the lab's database. It runs in a copy, so that looking leaves no trace.
 
 use super::form::needed;
-use super::script::{Act, Entered, Script, Step};
+use super::script::{Act, Script};
 use super::table::Kind;
 use super::{Assertion, Check, Look, Probe, Verdict};
-use crate::base::Millis;
 
 pub const SQL: Kind = Kind {
     name: "sql",
@@ -29,9 +28,7 @@ struct SqlCheck {
 
 impl Check for SqlCheck {
     fn judge(&self, probe: &dyn Probe) -> Verdict {
-        let line = Entered { text: self.query.clone(), optional: false, free: false, at: 0 };
-        let step = Step { actor: "sql".into(), lines: vec![line], wait: Millis::ZERO, at: 0 };
-        let Some(attempt) = probe.attempt(&[Act::Run(Script(vec![step]))]) else {
+        let Some(attempt) = probe.attempt(&[Act::Run(Script::line("sql", self.query.clone()))]) else {
             return Verdict::new(false, "The table cannot be looked at here.");
         };
         let printed = attempt.printed.first().map_or("", String::as_str);

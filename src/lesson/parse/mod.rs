@@ -51,7 +51,7 @@ pub fn reference() -> String {
                 .expect("writing to a String never fails");
         }
     }
-    out.push_str("\nCHECKS\n\nA check is a map with one or more of these kinds; all of them have to hold. RANGE is N, {between: [A, B]},\n{min: N} or {max: N}. PATTERN is text in which * stands for any text and | parts alternatives.\n\n");
+    out.push_str("\nCHECKS\n\nA check is a map with one or more of these kinds; all of them have to hold. RANGE is N, {between: [A, B]},\n{at_least: N} or {at_most: N}. PATTERN is text in which * stands for any text and | parts alternatives.\n\n");
     out.push_str(&crate::check::table::reference());
     out
 }
@@ -182,7 +182,7 @@ fn lesson(markdown: Source, yaml: Source, module: &str, number: &str) -> Result<
     faults.extend(page.faults);
     if let Some(lab) = &read {
         for (index, exercise) in lab.exercises.iter().enumerate() {
-            if !has_exercise(&page.blocks, index) {
+            if !page.blocks.contains(&super::Block::Exercise(index)) {
                 let help = format!("put `<!-- do: {} -->` on a line of its own in lesson.md", exercise.id);
                 faults.push(
                     yaml.fault(exercise.at, format!("the prose never comes to the exercise `{}`", exercise.id))
@@ -211,10 +211,6 @@ fn lesson(markdown: Source, yaml: Source, module: &str, number: &str) -> Result<
         markdown,
         yaml,
     })
-}
-
-fn has_exercise(blocks: &[super::Block], index: usize) -> bool {
-    blocks.contains(&super::Block::Exercise(index))
 }
 
 fn tree_of(source: &Source) -> Result<crate::check::form::Node, Fault> {

@@ -399,13 +399,6 @@ fn each_fact_of_a_cluster_says_what_it_saw() {
             "`n1` counts 0 primaries with slots.",
             &["CLUSTER ADDSLOTS 5", "ops: sleep 5"],
         ),
-        (
-            "{on: n1, key: \"user:123\", owner: n1}",
-            &["CLUSTER ADDSLOTS 5"],
-            "For `n1` slot 12893 (of `user:123`) belongs to nobody.",
-            &["CLUSTER ADDSLOTS 12893"],
-        ),
-        ("{on: n1, slot: 5, owner: n2}", &["CLUSTER ADDSLOTS 5"], "For `n1` slot 5 belongs to `n1`.", &[]),
         ("{on: n1, node: n2, role: primary}", &["PING"], "`n1` does not know `n2`.", MEET),
         ("{on: n1, node: n1, role: replica}", &["PING"], "`n1` is a primary.", &[]),
         ("{on: n1, node: n1, owns: 2}", &["CLUSTER ADDSLOTS 5"], "`n1` owns 1 slots.", &["CLUSTER ADDSLOTS 6"]),
