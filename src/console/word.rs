@@ -54,6 +54,20 @@ pub enum Word {
     Set(String, String),
 }
 
+impl Word {
+    /// It shows something or goes somewhere, and leaves the world as it is.
+    pub fn only_looks(&self) -> bool {
+        match self {
+            Word::Goals | Word::Hint | Word::Why(_) | Word::Twin | Word::Solve | Word::Atlas(_) | Word::Show(_) => true,
+            Word::Next | Word::Back | Word::Lesson(_) | Word::Terminal(_) | Word::Edit(_) | Word::Quit => true,
+            Word::Help(_) | Word::Clear | Word::Set(..) => true,
+            Word::Net(changes) => changes.is_empty(),
+            Word::Answer(_) | Word::Undo(_) | Word::Redo(_) | Word::Reset(_) | Word::Time(_) => false,
+            Word::Orders(_) | Word::Policies(_) => false,
+        }
+    }
+}
+
 /// What `:orders` is asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Orders {

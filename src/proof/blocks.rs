@@ -28,7 +28,7 @@ pub fn faults(lesson: &Arc<Lesson>, mut session: Session) -> Vec<Fault> {
                     "sql" => (Opens::Sql, "> "),
                     _ => continue,
                 };
-                let Some(mut copy) = session.terminal_mut(0).and_then(|(_, backend)| backend.fork()) else { continue };
+                let Some(mut copy) = session.machine_copy() else { continue };
                 let (mut terminal, _) = play::opened(play::LESSON, &opens, lesson, &mut *copy);
                 for (nth, typed, shown) in exchanges(text, mark) {
                     let printed = printed(&mut terminal, &typed, &mut *copy);

@@ -6,6 +6,7 @@
 use super::{Feedback, Tone};
 use crate::base::words::distance;
 use crate::base::{Bytes, Millis, quote};
+use crate::check::fate::fate_by;
 use crate::check::{Look, Probe, Verdict, instance_of, key_of};
 use crate::lesson::{Exercise, prose};
 use crate::resp::Reply;
@@ -63,9 +64,7 @@ fn cause(look: &Look, probe: &dyn Probe) -> Option<String> {
     match (there.is_some(), what) {
         (false, "expired") => Some(format!("`{key}` was there, and expired at {at}.")),
         (false, "evicted") => Some(format!("`{key}` was evicted at {at}: memory was short.")),
-        (false, "del" | "getdel" | "unlink") => {
-            Some(format!("`{key}` was there; {} removed it at {at}.", culprit(events, by)))
-        }
+        (false, "del") => Some(format!("`{key}` was there; {} removed it at {at}.", culprit(events, by))),
         (false, "rename_from") => Some(format!("`{key}` was renamed at {at} by {}.", culprit(events, by))),
         (false, _) => lost(events, instance, event).map(|how| format!("`{key}` was written at {at} and lost: {how}.")),
         (true, "set") => {
@@ -151,7 +150,7 @@ fn command(events: &[Event], sequence: u64) -> Option<&Event> {
     events.iter().find(|event| event.sequence == sequence)
 }
 
-/// "your `SET session:a1 alice`", "time".
+/// "your `SET session:a1 alice` in `shop`", "the server".
 fn culprit(events: &[Event], by: Option<u64>) -> String {
     by.and_then(|by| command(events, by)).map_or_else(|| "the server".into(), deed)
 }
@@ -234,8 +233,6 @@ pub fn why(name: &str, world: &World, events: &[Event]) -> Vec<String> {
             }
             What::Key { db, key, event: what, by } if *key == bytes => {
                 let place = place(world, &event.instance, *db);
-                let gone =
-                    matches!(what.as_str(), "del" | "expired" | "evicted" | "rename_from" | "move_from" | "getdel");
                 let line = match (what.as_str(), by) {
                     ("expired", _) => format!("{} it expired{place}", clock(event.at)),
                     ("evicted", _) => format!("{} it was evicted{place}: memory was short", clock(event.at)),
@@ -244,7 +241,7 @@ pub fn why(name: &str, world: &World, events: &[Event]) -> Vec<String> {
                 lines.push(line);
                 let home = (event.instance.clone(), *db);
                 there.retain(|each| *each != home);
-                if !gone {
+                if fate_by(what).is_none() {
                     there.push(home);
                 }
             }
@@ -284,7 +281,7 @@ pub fn why(name: &str, world: &World, events: &[Event]) -> Vec<String> {
 fn said(event: &str) -> &str {
     match event {
         "set" => "written",
-        "del" | "getdel" => "deleted",
+        "del" => "deleted",
         "expire" => "given a time to live",
         "persist" => "made to stay",
         "rename_from" => "renamed away",

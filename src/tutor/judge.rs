@@ -2,11 +2,12 @@
 
 use super::view::FirstMoment;
 use super::{Effect, Feedback, Response, Session, Tone, View, feedback};
-use crate::check::{Act, Answer, Probe, Verdict};
+use crate::check::{Act, Answer, Mode, Probe, Typed, Verdict};
+use crate::console::word;
 use crate::lesson::{Inline, Question, Truth, When, plain_text, prose};
 
 impl Session {
-    fn view(&self) -> View<'_> {
+    pub(super) fn view(&self) -> View<'_> {
         let progress = &self.progress[self.current];
         let events = &self.events[progress.first_event.min(self.events.len())..];
         let typed = &self.typed[progress.first_typed.min(self.typed.len())..];
@@ -85,15 +86,14 @@ impl Session {
         feedback::of(exercise, &self.view(), verdicts, unmet)
     }
 
-    /// Has the learner typed anything since the exercise began?
+    /// Has the learner typed anything since the exercise began that was more than a look around in the lab?
     fn did_something(&self) -> bool {
-        let asks_only = |text: &str| {
-            [":help", ":goals", ":hint", ":lesson", ":set", ":clear", ":why", ":twin", ":solve"]
-                .iter()
-                .any(|word| text.starts_with(word))
+        let acts = |typed: &Typed| match typed.mode {
+            Mode::Lab => matches!(word::parse(&typed.text), Some(Ok(word)) if !word.only_looks()),
+            _ => true,
         };
         let first = self.progress[self.current].first_typed.min(self.typed.len());
-        self.typed[first..].iter().any(|typed| !asks_only(&typed.text))
+        self.typed[first..].iter().any(acts)
     }
 
     /// Takes `said` as the answer to the first question that is not answered rightly; None if there is none.

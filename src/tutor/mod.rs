@@ -16,7 +16,7 @@ mod words;
 pub use orders::Compared;
 pub use session::Session;
 pub use view::View;
-pub use words::{line_of, lines_of};
+pub use words::lines_of;
 
 use crate::base::Millis;
 use crate::check::Shown;

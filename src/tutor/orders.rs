@@ -3,6 +3,7 @@
 //! All runs begin at the first moment of the exercise, so that what was tried by hand changes nothing in the count.
 
 use super::Session;
+use crate::check::Probe;
 use crate::console::{Class, Line, Orders as Asked};
 use crate::lesson::Opens;
 use crate::picture::orders::{self as picture, NOTHING_YET, state};
@@ -24,14 +25,14 @@ impl Session {
     pub(super) fn orders(&mut self, asked: Asked) -> Vec<Line> {
         let done = match asked {
             Asked::Files(paths) => self.read_programs(&paths).and_then(|programs| self.compare(programs)),
-            Asked::Typed => self.compare(self.typed_programs()),
+            Asked::Typed => self.compare(self.view().typed_programs()),
             Asked::Again => match &self.compared {
                 Some(compared) if self.edited(&compared.orders) => {
                     let paths: Vec<String> = compared.orders.programs.iter().map(|it| it.name.clone()).collect();
                     self.read_programs(&paths).and_then(|programs| self.compare(programs))
                 }
                 Some(compared) => Ok(summary(&compared.orders)),
-                None => match self.typed_programs() {
+                None => match self.view().typed_programs() {
                     typed if typed.len() >= 2 => self.compare(typed),
                     _ => Err(String::from(NOTHING_YET)),
                 },
@@ -59,15 +60,6 @@ impl Session {
                 Program::parse(&program.name, &String::from_utf8_lossy(&text)).as_ref() != Ok(program)
             })
         })
-    }
-
-    /// What each terminal of the lesson sent since the exercise began.
-    fn typed_programs(&self) -> Vec<Program> {
-        let first = self.progress[self.current].first_event;
-        let before = first.checked_sub(1).and_then(|at| self.events.get(at)).map_or(0, |event| event.sequence);
-        let mut programs = self.backend.programs_since(before);
-        programs.retain(|program| program.name != super::play::LESSON);
-        programs
     }
 
     fn compare(&mut self, programs: Vec<Program>) -> Result<Vec<Line>, String> {

@@ -61,7 +61,7 @@ impl Session {
     }
 
     fn copy(&self) -> Result<Box<dyn Backend>, String> {
-        self.backend.fork().ok_or_else(|| "This machine cannot be copied.".to_owned())
+        self.machine_copy().ok_or_else(|| "This machine cannot be copied.".to_owned())
     }
 
     /// Types a line in a terminal that nobody sees; what it printed.

@@ -177,9 +177,9 @@ impl Session {
         &self.terminals
     }
 
-    /// A terminal and the machine, for what never reaches the journal, such as completion.
-    pub fn terminal_mut(&mut self, terminal: usize) -> Option<(&mut Terminal, &mut dyn Backend)> {
-        Some((self.terminals.get_mut(terminal)?, &mut *self.backend))
+    /// A copy of the machine, to try something in; None where it cannot be copied.
+    pub fn machine_copy(&self) -> Option<Box<dyn Backend>> {
+        self.backend.fork()
     }
 
     /// Runs a line in a terminal, marks an undo step and judges the goals. Answers every `:` word that it can itself.

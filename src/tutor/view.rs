@@ -92,6 +92,20 @@ impl<'a> View<'a> {
         }
     }
 
+    /// A copy of the machine in which something was tried, as it is now.
+    fn of_copy(&self, copy: Box<dyn Backend>, events: Vec<Event>, typed: Vec<Typed>) -> View<'static> {
+        View {
+            world: copy.snapshot(),
+            machine: Machine::Copy(copy),
+            lesson: self.lesson.clone(),
+            events: Cow::Owned(events),
+            typed: Cow::Owned(typed),
+            began: self.began,
+            answers: Cow::Owned(self.answers.to_vec()),
+            first: None,
+        }
+    }
+
     fn backend(&self) -> &dyn Backend {
         match &self.machine {
             Machine::Live(backend) => *backend,
@@ -164,16 +178,8 @@ impl Probe for View<'_> {
 
     fn play_order(&self, instance: &str, programs: &[Program], turns: &[u8]) -> Option<Attempt> {
         let (run, after) = self.first_moment().play_order(self.port_of(instance), programs, turns).ok()?;
-        let view = View {
-            world: after.snapshot(),
-            events: Cow::Owned(after.events_since(0)),
-            machine: Machine::Copy(after),
-            lesson: self.lesson.clone(),
-            typed: Cow::Owned(Vec::new()),
-            began: self.began,
-            answers: Cow::Owned(self.answers.to_vec()),
-            first: None,
-        };
+        let events = after.events_since(0);
+        let view = self.of_copy(after, events, Vec::new());
         let printed = run.steps.iter().map(|step| step.reply.clone()).collect();
         Some(Attempt { after: Box::new(view), printed, shown: check::race::shown(&run) })
     }
@@ -185,16 +191,7 @@ impl Probe for View<'_> {
         let mut events = self.events.to_vec();
         let from = seen.unwrap_or_else(|| self.backend().events_since(0).last().map_or(0, |event| event.sequence));
         events.extend(copy.events_since(from));
-        let after = View {
-            world: copy.snapshot(),
-            machine: Machine::Copy(copy),
-            lesson: self.lesson.clone(),
-            events: Cow::Owned(events),
-            typed: Cow::Owned(self.typed.to_vec()),
-            began: self.began,
-            answers: Cow::Owned(self.answers.to_vec()),
-            first: None,
-        };
+        let after = self.of_copy(copy, events, self.typed.to_vec());
         Some(Attempt { after: Box::new(after), printed: played.printed, shown: played.shown })
     }
 }

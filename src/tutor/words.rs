@@ -3,7 +3,7 @@
 use super::{Effect, Response, Session, feedback, play};
 use crate::check::{Mode, Shown, Typed};
 use crate::console::{Class, Line, Scope, Terminal, Word, net};
-use crate::lesson::{Inline, plain_text};
+use crate::lesson::plain_text;
 use crate::picture::{self, Picture};
 
 impl Session {
@@ -310,6 +310,10 @@ impl Session {
             None => said.push(Line::new(Class::Note, format!("Terminals: {}", names.join(", ")))),
             Some(name) => match names.iter().position(|each| *each == name).or_else(|| lettered(&name, names.len())) {
                 Some(index) => response.effects.push(Effect::Focus(index)),
+                None if !names_a_terminal(&name) => {
+                    let say = format!("A terminal is called by one word of up to {NAME_CHARS_MAX} letters and digits.");
+                    said.push(Line::new(Class::Note, say));
+                }
                 None if names.len() >= TERMINALS_MAX => {
                     said.push(Line::new(Class::Note, "There are terminals enough. `:terminal` lists them."));
                 }
@@ -326,19 +330,21 @@ fn lettered(name: &str, count: usize) -> Option<usize> {
     (0..count).find(|index| picture::letter(*index) == letter)
 }
 
+/// A name that fits a pane's title, and is not that of the lesson's own hidden terminals.
+fn names_a_terminal(name: &str) -> bool {
+    let fits = name.chars().count() <= NAME_CHARS_MAX && name.chars().all(|c| c.is_alphanumeric() || "-_".contains(c));
+    fits && name != play::LESSON
+}
+
 const TERMINALS_MAX: usize = 8;
+const NAME_CHARS_MAX: usize = 20;
 
 /// A future or a replay as lines of a terminal.
 pub fn lines_of(shown: &[Shown]) -> Vec<Line> {
-    let line = |each: &Shown| match each {
-        Shown::Typed { prompt, text } => Line::new(Class::Prompt, prompt).and(Class::Echo, text),
-        Shown::Said(text) => Line::plain(text),
-        Shown::Note(text) => Line::new(Class::Note, text),
+    let lines = |each: &Shown| match each {
+        Shown::Typed { prompt, text } => vec![Line::new(Class::Prompt, prompt).and(Class::Echo, text)],
+        Shown::Said(text) => Line::split(Class::Plain, text),
+        Shown::Note(text) => Line::split(Class::Note, text),
     };
-    shown.iter().map(line).collect()
-}
-
-/// A message as one line.
-pub fn line_of(say: &[Inline], class: Class) -> Line {
-    Line::new(class, plain_text(say))
+    shown.iter().flat_map(lines).collect()
 }

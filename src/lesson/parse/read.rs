@@ -174,6 +174,13 @@ fn world(node: &Node, reader: &mut Reader) -> Option<World> {
     if let Some(node) = fields.get("terminals") {
         for (key, value) in reader.entries(node) {
             let name = key.scalar().unwrap_or("").to_owned();
+            if name == "lesson" {
+                reader.complain(
+                    key.at,
+                    "`lesson` is what the lab calls its own terminals; call this one otherwise",
+                    "",
+                );
+            }
             reader.names.terminals.push(name.clone());
             let opens = match value.scalar() {
                 Some("shell") => Some(Opens::Shell),
@@ -227,7 +234,7 @@ fn setting(name: &str, value: &str) -> String {
 
 fn instance(name: String, node: &Node, reader: &mut Reader) -> Option<Instance> {
     let fields = reader.fields(node, "an instance", INSTANCE)?;
-    let port: u16 = reader.number(fields.get("port")?, "a port, 1 to 65535")?;
+    let port = reader.number::<std::num::NonZeroU16>(fields.get("port")?, "a port, 1 to 65535")?.get();
     let file = fields.get("file").map_or(Some(format!("{name}.conf")), |node| reader.text(node))?;
     let started = fields.get("started").map_or(Some(true), |node| reader.flag(node))?;
     let conf = match (fields.get("conf"), fields.get("config")) {

@@ -158,6 +158,30 @@ fn hints_come_one_by_one_and_a_played_solution_counts_for_nothing() {
 }
 
 #[test]
+fn looking_around_in_the_lab_is_nothing_done() {
+    let mut session = session_with(&format!("    goals: [{{say: g, key: {{name: a}}}}]\n{REST}"));
+    for word in [":atlas GET", ":show keys", ":net", ":terminal", ":gaols"] {
+        session.submit(0, word);
+        assert_eq!(told(&session), "", "{word}");
+    }
+    session.submit(0, ":time +1s");
+    assert_eq!(told(&session), "There is no key `a`.");
+}
+
+#[test]
+fn a_terminal_is_called_by_a_word_and_never_as_the_lessons_own() {
+    // What was typed in a terminal called `lesson` counted as set up by the author, and it was logged in without a password.
+    let mut session = session_with(&format!("    goals: [{{say: g, key: {{name: a}}}}]\n{REST}"));
+    let before = session.terminals().len();
+    for name in ["lesson", "two words", "\u{202e}", &"x".repeat(21)] {
+        session.submit(0, &format!(":terminal {name}"));
+        assert_eq!(session.terminals().len(), before, "{name}");
+    }
+    session.submit(0, ":terminal till-2");
+    assert_eq!(session.terminals().len(), before + 1);
+}
+
+#[test]
 fn why_tells_who_wrote_and_who_removed() {
     let mut session = session_with(&format!("    goals: [{{say: g, key: {{name: never}}}}]\n{REST}"));
     type_all(&mut session, &["SET a 1 EX 9", "PERSIST a", "ops: redis-cli DEL a"]);
