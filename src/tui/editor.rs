@@ -221,7 +221,7 @@ impl Editor {
         }
     }
 
-    /// To the line `row`, or the last, as near to the same place as a grapheme allows.
+    /// To the line `row`, or the last, as near to the same place as its characters allow.
     fn go(&mut self, row: usize) {
         self.row = row.min(self.lines.len() - 1);
         let line = &self.lines[self.row];

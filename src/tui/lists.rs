@@ -107,7 +107,7 @@ fn palette() -> Vec<Item> {
 fn commands() -> Vec<Item> {
     let mut items = Vec::new();
     for chapter in CHAPTERS {
-        items.push(title(&format!("{}: {}", chapter.name, chapter.says)));
+        items.push(title(&format!("{}: {}", chapter.name(), chapter.says)));
         items.extend(commands_of(chapter).into_iter().map(|(name, summary)| Item {
             left: name.to_owned(),
             says: summary.to_owned(),
@@ -231,7 +231,8 @@ fn choose(model: &mut Model) -> Vec<Effect> {
             model.overlay = None;
             model.focus = Focus::Terminal;
             if let Some(shell) = model.shell_mut() {
-                shell.input.set(&text);
+                // What was typed comes back with undo.
+                shell.input.replace(0, shell.input.text().len(), &text);
             }
             Vec::new()
         }

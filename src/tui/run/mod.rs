@@ -31,7 +31,7 @@ pub struct Options {
     pub log: Option<PathBuf>,
 }
 
-/// Runs the lab until the learner leaves or a signal ends it; returns where they were, for the parting line.
+/// Runs the lab until the learner leaves or a signal ends it.
 pub fn run(desk: &mut Desk, options: &Options) -> io::Result<()> {
     let mut screen = Screen::enter(options.log.clone())?;
     let size = screen.size()?;

@@ -37,8 +37,8 @@ impl Screen {
             .map(|signal| signal_hook::flag::register(signal, ended.clone()))
             .collect::<io::Result<Vec<_>>>()?;
         on_panic(log);
-        take()?;
-        let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        let terminal = take().and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
+        let terminal = terminal.inspect_err(|_| give_back())?;
         Ok(Screen {
             terminal,
             ended,

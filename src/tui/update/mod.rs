@@ -18,7 +18,7 @@ use answers::{answered, looked};
 use line::{answer_paste, cancel, edited, end_of_input, escape, insert, pasted, say, submit};
 use over::{editing, open_lessons, reading, watch};
 use panes::{
-    move_slots, next_picture, page, scroll_focused, scroll_lesson, scroll_terminal, seen, set_theme, step, step_pane,
+    move_slots, next_picture, page, scroll_active, scroll_focused, scroll_lesson, seen, set_theme, step, step_pane,
     wheel,
 };
 
@@ -146,8 +146,8 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Theme => set_theme(model, model.theme.kind.next()),
         Action::LessonUp => scroll_lesson(model, -page(model)),
         Action::LessonDown => scroll_lesson(model, page(model)),
-        Action::TerminalUp => scroll_terminal(model, true),
-        Action::TerminalDown => scroll_terminal(model, false),
+        Action::TerminalUp => scroll_active(model, true),
+        Action::TerminalDown => scroll_active(model, false),
         Action::Repaint => return vec![Effect::Repaint],
         Action::Suspend => return vec![Effect::Suspend],
         Action::Quit => return vec![Effect::Quit],

@@ -7,8 +7,7 @@ use super::super::lists::{Choice, items};
 use super::super::message::Effect;
 use super::super::model::{List, Model, Overlay};
 use super::panes::{rows_of, shifted};
-use crate::check::Shown;
-use crate::console::{Class, Line};
+use crate::tutor::lines_of;
 
 pub(super) fn reading(model: &mut Model, action: Action) -> Vec<Effect> {
     let page = reading_size(model.size).1 as i64;
@@ -107,21 +106,12 @@ pub(super) fn watch(model: &mut Model) {
         model.scene.exercise().and_then(|exercise| exercise.feedback.as_ref()).map(|feedback| feedback.future.clone());
     match future.filter(|future| !future.is_empty()) {
         Some(future) => {
-            let lines = future.iter().flat_map(shown).collect();
             model.overlay = Some(Overlay::Reading {
                 title: "A possible future, in a copy of your world".to_owned(),
-                lines,
+                lines: lines_of(&future),
                 top: 0,
             });
         }
         None => model.notice = Some("There is no future to watch: no goal about the future has failed.".to_owned()),
-    }
-}
-
-pub(super) fn shown(shown: &Shown) -> Vec<Line> {
-    match shown {
-        Shown::Typed { prompt, text } => vec![Line::new(Class::Prompt, prompt).and(Class::Echo, text)],
-        Shown::Said(text) => Line::split(Class::Plain, text),
-        Shown::Note(text) => Line::split(Class::Note, text),
     }
 }

@@ -11,8 +11,8 @@ use super::super::view::from_end;
 use super::is_ascii;
 use super::line::say;
 use super::over::scroll_reading;
+use crate::base::slot::SLOTS;
 use crate::console::Line;
-use crate::picture::cluster::SLOTS;
 use ratatui::style::Style;
 
 /// Terminals, lesson, picture, in a ring.
@@ -180,13 +180,22 @@ pub(super) fn reveal_exercise(model: &mut Model) {
     }
 }
 
-pub(super) fn scroll_terminal(model: &mut Model, up: bool) {
+/// The active terminal, half a page up or down.
+pub(super) fn scroll_active(model: &mut Model, up: bool) {
     let areas = areas(model);
     let rect = areas.terminals.iter().find(|(i, _)| *i == model.active).map(|(_, rect)| *rect).unwrap_or_default();
-    let (columns, half) = (usize::from(rect.width).saturating_sub(2), i64::from(rect.height / 2).max(1));
-    let Some(shell) = model.shell_mut() else { return };
+    let half = i64::from(rect.height / 2).max(1);
+    scroll_terminal(model, model.active, if up { half } else { -half });
+}
+
+/// Rows towards the first line of a terminal.
+fn scroll_terminal(model: &mut Model, terminal: usize, rows: i64) {
+    let areas = areas(model);
+    let rect = areas.terminals.iter().find(|(i, _)| *i == terminal).map(|(_, rect)| *rect).unwrap_or_default();
+    let columns = usize::from(rect.width).saturating_sub(2);
+    let Some(shell) = model.shells.get_mut(terminal) else { return };
     let max: usize = shell.lines.iter().map(|line| rows_of(line, columns)).sum();
-    shell.up = shifted(shell.up, if up { half } else { -half }, max.saturating_sub(1));
+    shell.up = shifted(shell.up, rows, max.saturating_sub(1));
 }
 
 /// How many rows a line takes at `columns`.
@@ -202,11 +211,7 @@ pub(super) fn wheel(model: &mut Model, column: u16, row: u16, up: bool) -> Vec<E
     match layout::pane_at(&areas(model), column, row).filter(|_| model.overlay.is_none()) {
         Some((Focus::Lesson, _)) => scroll_lesson(model, step),
         Some((Focus::Picture, _)) => scroll_picture(model, step),
-        Some((Focus::Terminal, Some(i))) => {
-            if let Some(shell) = model.shells.get_mut(i) {
-                shell.up = shifted(shell.up, -step, shell.lines.len() * 2);
-            }
-        }
+        Some((Focus::Terminal, Some(i))) => scroll_terminal(model, i, -step),
         _ => {}
     }
     Vec::new()
