@@ -177,6 +177,13 @@ pub fn line_of<B: AsRef<[u8]>>(args: &[B]) -> String {
     args.iter().map(|arg| word_of(arg.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
+/// Whether a terminal could take `c` for more than a letter: control characters, and those that turn the writing direction
+/// around, by which one command could look like another.
+pub fn is_dangerous(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || turns
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
 //! What terminals print: lines of spans, each with a class that a front end gives a colour or a mark.
 
+use crate::base::quote::is_dangerous;
+
 /// What a span means; never how it looks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Class {
@@ -89,10 +91,6 @@ pub fn escaped(text: &str) -> String {
         }
     }
     out
-}
-
-fn is_dangerous(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

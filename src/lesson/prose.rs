@@ -4,6 +4,7 @@
 //! Text keeps its inline styles; no control character survives, so nothing in a lesson can speak to the terminal.
 
 use super::{Alert, Block, Fault, Inline, Source};
+use crate::base::quote::is_dangerous;
 use crate::check::form::{Field, Reader, field, needed, spelled_like};
 use pulldown_cmark::{BlockQuoteKind, Event, Options, Parser, Tag, TagEnd};
 use std::iter::Peekable;
@@ -14,6 +15,9 @@ pub(crate) const FRONT_MATTER: &[Field] =
 
 /// Code and prose have to fit the narrowest lesson pane.
 pub const COLUMNS_MAX: usize = 76;
+
+/// More is no prose, and would end the stack of whoever walks through it.
+const DEPTH_MAX: usize = 16;
 
 /// What lesson.md says.
 pub struct Page {
@@ -30,7 +34,7 @@ pub fn parse(source: &Source, exercises: Option<&[String]>) -> Page {
     let body = front_matter(source, &mut page);
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_GFM;
     let events = Parser::new_ext(&source.text[body..], options).into_offset_iter().peekable();
-    let mut walker = Walker { events, source, body, exercises, faults: Vec::new() };
+    let mut walker = Walker { events, source, body, exercises, depth: 0, placed: Vec::new(), faults: Vec::new() };
     page.blocks = walker.blocks();
     page.faults.append(&mut walker.faults);
     page
@@ -97,6 +101,10 @@ struct Walker<'a, I: Iterator<Item = (Event<'a>, Range<usize>)>> {
     source: &'a Source,
     body: usize,
     exercises: Option<&'a [String]>,
+    /// Blocks around the one that is being read.
+    depth: usize,
+    /// Exercises that have their place already.
+    placed: Vec<usize>,
     faults: Vec<Fault>,
 }
 
@@ -130,6 +138,10 @@ impl<'a, I: Iterator<Item = (Event<'a>, Range<usize>)>> Walker<'a, I> {
 
     /// One block, its start already taken; takes its end.
     fn block(&mut self, tag: Tag<'a>, range: Range<usize>, out: &mut Vec<Block>) {
+        if self.depth == DEPTH_MAX {
+            return self.pass_over(range.start);
+        }
+        self.depth += 1;
         match tag {
             Tag::Paragraph => {
                 let text = self.inlines_here();
@@ -196,6 +208,25 @@ impl<'a, I: Iterator<Item = (Event<'a>, Range<usize>)>> Walker<'a, I> {
                 break;
             }
         }
+        self.depth -= 1;
+    }
+
+    /// A block that stands too deep: told, and left out with all that is in it.
+    fn pass_over(&mut self, at: usize) {
+        let fault = self.fault(at, format!("blocks stand in each other at most {DEPTH_MAX} deep"));
+        if !self.faults.iter().any(|told| told.message == fault.message) {
+            self.faults.push(fault);
+        }
+        let mut open = 1;
+        while open > 0
+            && let Some((event, _)) = self.events.next()
+        {
+            match event {
+                Event::Start(_) => open += 1,
+                Event::End(_) => open -= 1,
+                _ => {}
+            }
+        }
     }
 
     fn table(&mut self) -> Block {
@@ -234,7 +265,10 @@ impl<'a, I: Iterator<Item = (Event<'a>, Range<usize>)>> Walker<'a, I> {
             };
             let Some(exercises) = self.exercises else { continue };
             match exercises.iter().position(|each| each == id) {
-                Some(index) if !out.contains(&Block::Exercise(index)) => out.push(Block::Exercise(index)),
+                Some(index) if !self.placed.contains(&index) => {
+                    self.placed.push(index);
+                    out.push(Block::Exercise(index));
+                }
                 Some(_) => {
                     let fault = self.fault(at + offset, format!("the exercise `{id}` is placed twice"));
                     self.faults.push(fault);
@@ -311,13 +345,9 @@ fn inline(event: &Event, style: &mut Inline, out: &mut Vec<Inline>) {
     }
 }
 
-/// `text` without control characters, bidirectional overrides included.
+/// `text` without what a terminal could take for more than text.
 fn clean(text: &str) -> String {
-    text.chars()
-        .filter(|c| {
-            !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        })
-        .collect()
+    text.chars().filter(|c| !is_dangerous(*c)).collect()
 }
 
 fn clean_lines(text: &str) -> String {
@@ -356,6 +386,25 @@ mod tests {
     fn an_unknown_placeholder_is_a_fault_with_its_line() {
         let page = page("---\ntitle: T\n---\ntext\n\n<!-- do: c -->\n");
         assert_eq!((page.faults[0].line, page.faults[0].message.as_str()), (6, "lab.yaml has no exercise `c`"));
+    }
+
+    #[test]
+    fn quotes_in_quotes_without_end_are_a_fault_and_not_the_end() {
+        let page = page(&format!("---\ntitle: T\n---\n{} deep\n\nand on\n", ">".repeat(20_000)));
+        assert_eq!(page.faults.len(), 1);
+        assert_eq!(
+            (page.faults[0].line, page.faults[0].message.as_str()),
+            (4, "blocks stand in each other at most 16 deep")
+        );
+        assert_eq!(page.blocks.len(), 2);
+    }
+
+    #[test]
+    fn an_exercise_has_one_place() {
+        // It was noticed only where both comments stood in one block.
+        let page = page("---\ntitle: T\n---\n<!-- do: a -->\n\ntext\n\n<!-- do: a -->\n");
+        assert_eq!((page.faults[0].line, page.faults[0].message.as_str()), (8, "the exercise `a` is placed twice"));
+        assert_eq!(page.blocks.iter().filter(|block| **block == Block::Exercise(0)).count(), 1);
     }
 
     #[test]
