@@ -9,32 +9,37 @@ use crate::engine::{commands, syntax};
 /// A group of commands, and what it is for.
 pub struct Chapter {
     pub group: Group,
-    pub name: &'static str,
     pub says: &'static str,
 }
 
-const fn chapter(group: Group, name: &'static str, says: &'static str) -> Chapter {
-    Chapter { group, name, says }
+const fn chapter(group: Group, says: &'static str) -> Chapter {
+    Chapter { group, says }
 }
 
-/// The groups in reading order. Names as COMMAND DOCS has them.
+impl Chapter {
+    pub fn name(&self) -> &'static str {
+        self.group.name()
+    }
+}
+
+/// The groups in reading order.
 pub const CHAPTERS: &[Chapter] = &[
-    chapter(Group::String, "string", "One value behind one key: text, numbers, pages of a cache."),
-    chapter(Group::Generic, "generic", "What works on keys of every type: delete, expire, rename, search."),
-    chapter(Group::Hash, "hash", "Fields with values behind one key: a user, a session, a cart."),
-    chapter(Group::List, "list", "A row of values with two ends: queues, stacks, the last ten things."),
-    chapter(Group::Set, "set", "Members without order, each once: tags, visitors, who likes what."),
-    chapter(Group::SortedSet, "sorted-set", "Members in the order of a number: leaderboards, schedules."),
-    chapter(Group::Transactions, "transactions", "Several commands in one go, with nobody in between."),
-    chapter(Group::Scripting, "scripting", "Small programs that run inside of the server, in one go."),
-    chapter(Group::PubSub, "pubsub", "Messages to whoever listens now; nothing is kept."),
-    chapter(Group::Stream, "stream", "A log of entries that many can read, each at their own place."),
-    chapter(Group::Bitmap, "bitmap", "Single bits of a string: yes or no for millions of things."),
-    chapter(Group::HyperLogLog, "hyperloglog", "How many different things there were, nearly, in 12 kB."),
-    chapter(Group::Geo, "geo", "Places on the earth, and what is near."),
-    chapter(Group::Connection, "connection", "This connection: who it is, which database, which protocol."),
-    chapter(Group::Server, "server", "The server itself: configuration, persistence, users, what goes on."),
-    chapter(Group::Cluster, "cluster", "Nodes that share the keys between them by 16384 slots."),
+    chapter(Group::String, "One value behind one key: text, numbers, pages of a cache."),
+    chapter(Group::Generic, "What works on keys of every type: delete, expire, rename, search."),
+    chapter(Group::Hash, "Fields with values behind one key: a user, a session, a cart."),
+    chapter(Group::List, "A row of values with two ends: queues, stacks, the last ten things."),
+    chapter(Group::Set, "Members without order, each once: tags, visitors, who likes what."),
+    chapter(Group::SortedSet, "Members in the order of a number: leaderboards, schedules."),
+    chapter(Group::Transactions, "Several commands in one go, with nobody in between."),
+    chapter(Group::Scripting, "Small programs that run inside of the server, in one go."),
+    chapter(Group::PubSub, "Messages to whoever listens now; nothing is kept."),
+    chapter(Group::Stream, "A log of entries that many can read, each at their own place."),
+    chapter(Group::Bitmap, "Single bits of a string: yes or no for millions of things."),
+    chapter(Group::HyperLogLog, "How many different things there were, nearly, in 12 kB."),
+    chapter(Group::Geo, "Places on the earth, and what is near."),
+    chapter(Group::Connection, "This connection: who it is, which database, which protocol."),
+    chapter(Group::Server, "The server itself: configuration, persistence, users, what goes on."),
+    chapter(Group::Cluster, "Nodes that share the keys between them by 16384 slots."),
 ];
 
 /// Scenes, a command a line.
@@ -212,7 +217,7 @@ fn example(name: &str) -> &'static [&'static str] {
 /// The group of this name, `@string` or `string`.
 pub fn named(name: &str) -> Option<&'static Chapter> {
     let wanted = name.trim().trim_start_matches('@').to_ascii_lowercase();
-    CHAPTERS.iter().find(|chapter| chapter.name == wanted)
+    CHAPTERS.iter().find(|chapter| chapter.name() == wanted)
 }
 
 /// Names and summaries of a group's commands, by name; subcommands stand on their container's page.

@@ -1,5 +1,6 @@
 //! What the word under the cursor could become.
 
+use super::atlas::CHAPTERS;
 use super::follow;
 use crate::base::{Bytes, quote};
 use crate::engine::command::Keys;
@@ -119,26 +120,10 @@ fn subcommands(container: &str) -> impl Iterator<Item = (String, &'static str)> 
     all.map(|sub| (sub.name.rsplit(' ').next().unwrap_or(sub.name).to_owned(), sub.summary))
 }
 
-fn groups() -> impl Iterator<Item = (String, &'static str)> {
-    const GROUPS: &[&str] = &[
-        "@bitmap",
-        "@cluster",
-        "@connection",
-        "@generic",
-        "@geo",
-        "@hash",
-        "@hyperloglog",
-        "@list",
-        "@pubsub",
-        "@scripting",
-        "@server",
-        "@set",
-        "@sorted-set",
-        "@stream",
-        "@string",
-        "@transactions",
-    ];
-    GROUPS.iter().map(|group| ((*group).to_owned(), "a group of commands"))
+fn groups() -> Vec<(String, &'static str)> {
+    let mut groups: Vec<_> = CHAPTERS.iter().map(|chapter| (format!("@{}", chapter.name()), chapter.says)).collect();
+    groups.sort();
+    groups
 }
 
 /// Words of a table that begin with `typed`, in any case, in the case that `typed` is in. The first `skip` bytes of a word are not typed.

@@ -3,7 +3,7 @@
 use super::follow;
 use crate::base::Bytes;
 use crate::engine::command::{Command, Keys};
-use crate::engine::syntax::{self, Item};
+use crate::engine::syntax::Item;
 
 #[derive(Clone, Copy)]
 pub struct Explanation {
@@ -21,7 +21,7 @@ pub fn explain(line: &str, cursor: usize) -> Option<Explanation> {
     }
     let called = follow::called(&words)?;
     let arguments = words.get(called.at + called.words..).unwrap_or_default();
-    let rest = follow::rest(&syntax::parse(called.command.syntax), arguments).unwrap_or_default();
+    let rest = follow::rest_of(called.command, arguments).unwrap_or_default();
     let next = match follow::first(&rest).as_slice() {
         [Item::Value(name)] => Some(*name),
         _ => None,

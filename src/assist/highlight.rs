@@ -1,9 +1,8 @@
 //! What each word of a line is, so that a front end can colour it.
 
 use super::follow::{self, Called};
-use crate::base::quote::{self, Piece, Unbalanced};
-
 use crate::base::Bytes;
+use crate::base::quote::{self, Piece};
 use crate::engine::syntax::{self, Item};
 use std::ops::Range;
 
@@ -41,7 +40,6 @@ pub fn highlight(line: &str) -> Vec<(Range<usize>, Token)> {
     let tokens = called.map(|called| tokens(&syntax::parse(called.command.syntax))).unwrap_or_default();
     let last = pieces.len().saturating_sub(1);
     let token = |i: usize, piece: &Piece| match called {
-        _ if i == last && fault == Some(Unbalanced::Trailing) => Token::Fault,
         _ if i == last && fault.is_some() => Token::Fault,
         Some(called) if i < called.at => Token::Count,
         Some(called) if i < called.at + called.words => Token::Command,

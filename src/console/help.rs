@@ -2,7 +2,7 @@
 
 use super::line::{Class, Line};
 use crate::base::Bytes;
-use crate::engine::command::{Command, Group};
+use crate::engine::command::Command;
 use crate::engine::{commands, syntax};
 
 /// `help`, `help @group`, `help command`: `words` is what stands behind `help`.
@@ -12,7 +12,7 @@ pub(super) fn page(words: &[Bytes]) -> Vec<Line> {
     let all = commands::table().values().map(|entry| entry.command);
     if let Some(group) = first.strip_prefix(b"@") {
         let group = String::from_utf8_lossy(group).to_ascii_lowercase();
-        all.filter(|command| group_name(command.group) == group).for_each(|command| entry(&mut lines, command, false));
+        all.filter(|command| command.group.name() == group).for_each(|command| entry(&mut lines, command, false));
     } else {
         all.filter(|command| is_prefix(words, command.name)).for_each(|command| entry(&mut lines, command, true));
     }
@@ -53,29 +53,7 @@ fn entry(lines: &mut Vec<Line>, command: &Command, with_group: bool) {
     fact("summary:", command.summary.trim_end_matches('.'));
     fact("since:", command.since);
     if with_group {
-        fact("group:", group_name(command.group));
-    }
-}
-
-/// As COMMAND DOCS names it.
-pub fn group_name(group: Group) -> &'static str {
-    match group {
-        Group::Generic => "generic",
-        Group::String => "string",
-        Group::Bitmap => "bitmap",
-        Group::List => "list",
-        Group::Set => "set",
-        Group::SortedSet => "sorted-set",
-        Group::Hash => "hash",
-        Group::HyperLogLog => "hyperloglog",
-        Group::Geo => "geo",
-        Group::Stream => "stream",
-        Group::PubSub => "pubsub",
-        Group::Transactions => "transactions",
-        Group::Scripting => "scripting",
-        Group::Connection => "connection",
-        Group::Server => "server",
-        Group::Cluster => "cluster",
+        fact("group:", command.group.name());
     }
 }
 

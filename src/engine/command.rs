@@ -55,6 +55,30 @@ pub enum Group {
     Cluster,
 }
 
+impl Group {
+    /// As COMMAND DOCS names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Generic => "generic",
+            Group::String => "string",
+            Group::Bitmap => "bitmap",
+            Group::List => "list",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
+            Group::Hash => "hash",
+            Group::HyperLogLog => "hyperloglog",
+            Group::Geo => "geo",
+            Group::Stream => "stream",
+            Group::PubSub => "pubsub",
+            Group::Transactions => "transactions",
+            Group::Scripting => "scripting",
+            Group::Connection => "connection",
+            Group::Server => "server",
+            Group::Cluster => "cluster",
+        }
+    }
+}
+
 /// A set of command flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Flags(pub u32);

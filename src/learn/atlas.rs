@@ -3,6 +3,8 @@
 use super::Desk;
 use crate::assist::atlas::{self, Page};
 use crate::console::{Class, Line};
+use crate::lesson::Lesson;
+use std::sync::Arc;
 
 /// The page of a command or of a group, title first. None: there is neither.
 pub fn page(desk: &Desk, name: &str) -> Option<(String, Vec<Line>)> {
@@ -16,7 +18,7 @@ pub fn page(desk: &Desk, name: &str) -> Option<(String, Vec<Line>)> {
     for (name, summary) in commands {
         lines.push(Line::new(Class::Key, format!("{name:<wide$}  ")).and(Class::Plain, summary));
     }
-    Some((format!("Commands: {}", chapter.name), lines))
+    Some((format!("Commands: {}", chapter.name()), lines))
 }
 
 fn of_command(desk: &Desk, page: &Page) -> Vec<Line> {
@@ -25,21 +27,17 @@ fn of_command(desk: &Desk, page: &Page) -> Vec<Line> {
         Line::new(Class::Key, page.name).and(Class::Plain, format!(" {}", page.syntax)),
         Line::new(Class::Note, page.summary),
         Line::plain(""),
-        fact("group", &format!("{}: {}", page.chapter.name, page.chapter.says)),
+        fact("group", &format!("{}: {}", page.chapter.name(), page.chapter.says)),
         fact("complexity", if page.complexity.is_empty() { "depends on the subcommand" } else { page.complexity }),
         fact("since", page.since),
     ];
     if !page.subcommands.is_empty() {
         lines.push(fact("subcommands", &page.subcommands.join(", ")));
     }
-    let taught: Vec<String> = desk
-        .course
-        .lessons()
-        .filter(|lesson| lesson.teaches.iter().any(|taught| atlas::teaches(taught, page.name)))
-        .map(|lesson| format!("{} {}", lesson.number, lesson.title))
-        .collect();
-    for (i, lesson) in taught.iter().enumerate() {
-        lines.push(fact(if i == 0 { "taught in" } else { "" }, &format!("{lesson}  (:lesson {})", number(lesson))));
+    let teaches = |lesson: &&Arc<Lesson>| lesson.teaches.iter().any(|taught| atlas::teaches(taught, page.name));
+    for (i, lesson) in desk.course.lessons().filter(teaches).enumerate() {
+        let (number, title) = (&lesson.number, &lesson.title);
+        lines.push(fact(if i == 0 { "taught in" } else { "" }, &format!("{number} {title}  (:lesson {number})")));
     }
     if !page.example.is_empty() {
         lines.push(Line::plain(""));
@@ -49,15 +47,11 @@ fn of_command(desk: &Desk, page: &Page) -> Vec<Line> {
     lines
 }
 
-fn number(lesson: &str) -> &str {
-    lesson.split(' ').next().unwrap_or("")
-}
-
 /// The groups, a line each.
 pub fn groups() -> Vec<Line> {
-    let wide = atlas::CHAPTERS.iter().map(|chapter| chapter.name.len()).max().unwrap_or(0);
+    let wide = atlas::CHAPTERS.iter().map(|chapter| chapter.name().len()).max().unwrap_or(0);
     let line = |chapter: &atlas::Chapter| {
-        let (name, count) = (chapter.name, atlas::commands_of(chapter).len());
+        let (name, count) = (chapter.name(), atlas::commands_of(chapter).len());
         Line::new(Class::Key, format!("@{name:<wide$}  "))
             .and(Class::Plain, format!("{} {count} commands.", chapter.says))
     };

@@ -23,7 +23,7 @@ fn docs_of(entry: &Entry) -> (Reply, Reply) {
     let mut fields = vec![
         ("summary", Reply::bulk(command.summary)),
         ("since", Reply::bulk(command.since)),
-        ("group", Reply::bulk(introspect::group(command.group).0)),
+        ("group", Reply::bulk(command.group.name())),
         ("complexity", Reply::bulk(command.complexity)),
     ];
     let flags = [(command.deprecated.is_some(), "deprecated"), (command.flags.has(command::SYSCMD), "syscmd")];

@@ -158,25 +158,14 @@ pub fn category(name: &[u8]) -> Option<(&'static str, &'static [&'static Entry])
     Some((CATEGORIES[at], &MEMBERS[at]))
 }
 
-/// The group as COMMAND DOCS names it, and the category that goes with it.
-pub fn group(group: Group) -> (&'static str, Option<&'static str>) {
+/// The ACL category that goes with a group; the commands of the others name theirs themselves.
+fn category_of_group(group: Group) -> Option<&'static str> {
     match group {
-        Group::Generic => ("generic", Some("keyspace")),
-        Group::String => ("string", Some("string")),
-        Group::Bitmap => ("bitmap", Some("bitmap")),
-        Group::List => ("list", Some("list")),
-        Group::Set => ("set", Some("set")),
-        Group::SortedSet => ("sorted-set", Some("sortedset")),
-        Group::Hash => ("hash", Some("hash")),
-        Group::HyperLogLog => ("hyperloglog", Some("hyperloglog")),
-        Group::Geo => ("geo", Some("geo")),
-        Group::Stream => ("stream", Some("stream")),
-        Group::PubSub => ("pubsub", None),
-        Group::Transactions => ("transactions", Some("transaction")),
-        Group::Scripting => ("scripting", Some("scripting")),
-        Group::Connection => ("connection", Some("connection")),
-        Group::Server => ("server", None),
-        Group::Cluster => ("cluster", None),
+        Group::Generic => Some("keyspace"),
+        Group::SortedSet => Some("sortedset"),
+        Group::Transactions => Some("transaction"),
+        Group::PubSub | Group::Server | Group::Cluster => None,
+        _ => Some(group.name()),
     }
 }
 
@@ -185,7 +174,7 @@ pub fn categories(command: &Command) -> impl Iterator<Item = &'static str> {
     let flags = command.flags;
     // These belong to the types they work on, or to the connection, and not to the keyspace.
     let apart = ["SORT", "SORT_RO", "WAIT", "WAITAOF"].contains(&command.name) || !command.sub.is_empty();
-    let of_group = group(command.group).1.filter(|_| !apart);
+    let of_group = category_of_group(command.group).filter(|_| !apart);
     CATEGORIES.into_iter().filter(move |category| {
         let implied = match *category {
             "write" => flags.has(command::WRITE),
