@@ -5,13 +5,11 @@
 //! the node which the active terminal speaks to; the others' differences stand beside it.
 
 use super::{Look, databases::parameter, timeline};
+use crate::base::slot::{SLOTS, crc16, hashed_part, slot_of};
 use crate::base::{Bytes, Millis, quote};
-use crate::engine::cluster::slots::{crc16, hashed_part, slot_of};
 use crate::resp::Reply;
 use crate::snapshot::{Cluster, ClusterNode, Instance, State, What};
 
-/// How many slots there are.
-pub const SLOTS: usize = 16384;
 /// How many of the last redirections are shown, and how many of the next messages.
 const REDIRECTIONS_MAX: usize = 3;
 const MESSAGES_MAX: usize = 4;

@@ -8,10 +8,11 @@ use super::editor::Editor;
 use super::input::Input;
 pub use super::scene::{Derived, Scene, TerminalState, Write};
 use super::theme::{Kind, Theme};
+use crate::base::slot::SLOTS;
 use crate::base::{Bytes, Millis};
 use crate::console::Line;
 pub use crate::picture::Picture;
-use crate::picture::cluster::{SLOTS, is_node};
+use crate::picture::cluster::is_node;
 use crate::snapshot;
 use std::collections::{BTreeMap, VecDeque};
 

@@ -8,7 +8,7 @@ use crate::port::{Backend, ConnectionId, Incoming};
 use crate::resp::Reply;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) const SLOTS: usize = 16384;
+pub(super) use crate::base::slot::SLOTS;
 /// So long a node may take to answer: a MIGRATE waits for another node.
 const PATIENCE: Millis = Millis(60_000);
 
