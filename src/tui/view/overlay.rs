@@ -25,10 +25,10 @@ pub fn view(model: &Model, frame: &mut Frame) {
 }
 
 /// The middle of the screen, at most `columns` x `rows`, cleared; the strip and the hint bar stay seen.
-fn middle(frame: &mut Frame, columns: u16, rows: u16) -> Rect {
+fn middle(frame: &mut Frame, columns: u16, rows: usize) -> Rect {
     let full = frame.area();
     let columns = columns.min(full.width);
-    let rows = rows.min(full.height.saturating_sub(4)).max(3.min(full.height));
+    let rows = u16::try_from(rows).unwrap_or(u16::MAX).min(full.height.saturating_sub(4)).max(3.min(full.height));
     let x = (full.width - columns) / 2;
     let area = Rect::new(x, 1.min(full.height - rows), columns, rows);
     Clear.render(area, frame.buffer_mut());
@@ -59,7 +59,7 @@ fn framed(model: &Model, frame: &mut Frame, area: Rect, title: &str, notes: &str
 fn listed(model: &Model, frame: &mut Frame, title: &str, list: &List) {
     let theme = &model.theme;
     let items = items(model);
-    let area = middle(frame, 96, items.len() as u16 + 4);
+    let area = middle(frame, 96, items.len() + 4);
     let named = || items.iter().filter(|item| item.choice != Choice::Title);
     let count = named().count();
     let inner = framed(model, frame, area, title, &format!("{count}"));
@@ -111,7 +111,7 @@ fn reading(model: &Model, frame: &mut Frame, title: &str, lines: &[console::Line
     let columns = reading_size(model.size).0;
     let all: Vec<Line<'static>> =
         lines.iter().flat_map(|line| printed(line, |class| model.theme.class(class), columns)).collect();
-    let area = middle(frame, READING_COLUMNS, all.len() as u16 + 3);
+    let area = middle(frame, READING_COLUMNS, all.len() + 3);
     let rows = usize::from(area.height).saturating_sub(3);
     let top = top.min(all.len().saturating_sub(rows));
     let below = all.len().saturating_sub(top + rows);
@@ -129,7 +129,7 @@ fn paste(model: &Model, frame: &mut Frame, text: &str, lines: usize) {
         .take(8)
         .map(|line| line.chars().take(400).collect())
         .collect();
-    let area = middle(frame, 80, seen.len() as u16 + 5);
+    let area = middle(frame, 80, seen.len() + 5);
     let inner = framed(model, frame, area, &format!("Run {lines} pasted lines?"), "Enter: yes, Esc: no");
     for (y, line) in (inner.top() + 1..inner.bottom()).zip(&seen) {
         let text = cut(&super::super::text::clean(line), usize::from(inner.width), model.theme.symbols.cut);
