@@ -2,7 +2,9 @@
 //! pseudo-terminal.
 
 use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
+use redlab::resp::decode::{Limits, Requests};
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -23,7 +25,7 @@ impl Server {
             eprintln!("SKIPPED: redis-server is not installed");
             return None;
         }
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
         let dir = tempfile::tempdir().unwrap();
         let process = Command::new("redis-server")
             .args(["--port", &port, "--save", "", "--dir"])
@@ -152,6 +154,42 @@ fn the_sandbox_answers_pipes_without_any_server() {
     sandbox.args(["repl", "--no-raw"]);
     let output = piped(sandbox, "set k v ex 100\nttl k\nget k\n");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "OK\n(integer) 100\n\"v\"\n");
+}
+
+/// A node that answers every command with the same bytes, as long as the tests run.
+fn node(listener: TcpListener, answer: String) {
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut requests, mut chunk) = (stream.unwrap(), Requests::new(), [0; 4096]);
+            while let Ok(len @ 1..) = stream.read(&mut chunk) {
+                requests.feed(&chunk[..len]);
+                while let Ok(Some(_)) = requests.next(Limits::default()) {
+                    stream.write_all(answer.as_bytes()).unwrap();
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_cluster_is_followed_with_c_by_a_pipe_and_by_a_command() {
+    let listeners: Vec<TcpListener> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports: Vec<u16> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+    let moved = |to: usize| format!("-MOVED 8106 127.0.0.1:{}\r\n", ports[to]);
+    // The first knows that the second has it; the other two hold each other for the owner.
+    for (listener, answer) in listeners.into_iter().zip([moved(1), "$3\r\nann\r\n".to_owned(), moved(3), moved(2)]) {
+        node(listener, answer);
+    }
+    let ask = |port: u16, flags: &[&str]| {
+        let mut repl = Command::new(REDLAB);
+        repl.args(["repl", "-p", &port.to_string()]).args(flags);
+        repl
+    };
+    let said = |output: Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(said(ask(ports[0], &["-c", "get", "user:1"]).output().unwrap()), "ann\n");
+    assert_eq!(said(piped(ask(ports[0], &["-c"]), "get user:1\nget user:1\n")), "ann\nann\n");
+    assert!(said(ask(ports[0], &["get", "user:1"]).output().unwrap()).starts_with("MOVED 8106 "));
+    assert!(said(ask(ports[2], &["-c", "get", "user:1"]).output().unwrap()).starts_with("MOVED 8106 "));
 }
 
 /// The prompt in a pseudo-terminal, its screen kept by a terminal emulator.

@@ -338,6 +338,14 @@ mod tests {
     }
 
     #[test]
+    fn a_long_call_stands_above_its_summary() {
+        // In the sandbox it ran into it.
+        let listed = |name: &str| WORDS.iter().find(|entry| entry.name == name).unwrap().listed(":");
+        assert_eq!(listed("goals")[0].text().find("What"), Some(28));
+        assert_eq!((listed("net").len(), listed("net")[1].text().find("The network")), (2, Some(28)));
+    }
+
+    #[test]
     fn every_word_of_the_table_is_parsed() {
         for entry in WORDS {
             let argument = match entry.name {
