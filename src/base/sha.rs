@@ -1,5 +1,7 @@
 //! SHA-1 and SHA-256: fingerprints of data sets, scripts and passwords. Source: FIPS 180-4.
 
+use std::sync::LazyLock;
+
 /// `text` cut into the 64-byte blocks that both functions work on: a one bit, zeros, the length in bits.
 fn blocks(text: &[u8]) -> Vec<[u32; 16]> {
     let mut padded = text.to_vec();
@@ -61,8 +63,10 @@ fn root_bits<const N: usize>(power: u32) -> [u32; N] {
 
 /// The SHA-256 of `text` in hexadecimal digits.
 pub fn sha256_hex(text: &[u8]) -> String {
-    let constants: [u32; 64] = root_bits(3);
-    let mut state: [u32; 8] = root_bits(2);
+    // Found once: a search for roots takes a hundred times as long as a password's hash.
+    static CONSTANTS: LazyLock<[u32; 64]> = LazyLock::new(|| root_bits(3));
+    static START: LazyLock<[u32; 8]> = LazyLock::new(|| root_bits(2));
+    let mut state = *START;
     for block in blocks(text) {
         let mut words = [0u32; 64];
         words[..16].copy_from_slice(&block);
@@ -73,7 +77,7 @@ pub fn sha256_hex(text: &[u8]) -> String {
             words[at] = words[at - 16].wrapping_add(first).wrapping_add(words[at - 7]).wrapping_add(second);
         }
         let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = state;
-        for (constant, word) in constants.iter().zip(words) {
+        for (constant, word) in CONSTANTS.iter().zip(words) {
             let upper = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
             let choice = e & f ^ !e & g;
             let first = h.wrapping_add(upper).wrapping_add(choice).wrapping_add(*constant).wrapping_add(word);
