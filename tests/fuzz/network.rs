@@ -1,13 +1,14 @@
-//! What comes over links to other servers: packets of the cluster bus, and the stream of a primary.
+//! What comes over links to other servers: packets of the cluster bus, the stream of a primary, what MIGRATE is told.
 
-use crate::harness::{Target, Went, fuzz, went};
-use crate::machine::{Machine, START};
+use crate::harness::{Target, Went, fuzz, shape, went};
+use crate::machine::{ME, Machine, START};
 use redlab::base::{Millis, Rng};
 use redlab::engine::cluster::message::{self, Body, Extension};
 use redlab::engine::cluster::{NodeId, plan};
 use redlab::engine::disk::{Disk, MemoryDisk};
 use redlab::engine::link::LinkId;
 use redlab::engine::{Input, Output};
+use redlab::resp::Reply;
 use std::collections::BTreeMap;
 
 const PORTS: [u16; 6] = [7000, 7001, 7002, 7003, 7004, 7005];
@@ -305,4 +306,55 @@ fn streams_of_any_bytes() {
         "*2\r\n$6\r\nSELECT\r\n$1\r\n9\r\n",
     ];
     fuzz(&Target { name: "stream", seeds: streams, words, run: stream });
+}
+
+/// What the other end of MIGRATE says.
+fn answers(input: &[u8]) -> Went {
+    thread_local! {
+        static MACHINE: Machine = {
+            let mut machine = Machine::new("save \"\"");
+            machine.ask(&[b"MSET", b"a", b"1", b"b", b"2", b"c", b"3"]);
+            machine
+        };
+    }
+    let mut machine = MACHINE.with(Clone::clone);
+    let options: [&[&[u8]]; 4] = [&[], &[b"COPY"], &[b"AUTH", b"p"], &[b"REPLACE"]];
+    let option = options[input.len() % 4];
+    let words: [&[u8]; 6] = [b"MIGRATE", b"127.0.0.1", b"7001", b"", b"0", b"1000"];
+    let keys: [&[u8]; 4] = [b"KEYS", b"a", b"b", b"none"];
+    let asked = machine.send(ME, &[&words[..], option, &keys].concat());
+    let link = asked.iter().find_map(|output| if let Output::Dial(link, _) = output { Some(*link) } else { None });
+    let link = link.expect("it has keys, and dials");
+    let mut out = machine.step(Input::LinkUp(link));
+    for piece in input.chunks(1 + input.len() / 3) {
+        out.extend(machine.step(Input::LinkBytes(link, piece.to_vec())));
+    }
+    machine.now = Millis(machine.now.0 + 3_000);
+    out.extend(machine.step(Input::Tick));
+    let replies: Vec<&Reply> = out
+        .iter()
+        .filter_map(|output| if let Output::Reply(ME, reply) = output { Some(reply) } else { None })
+        .collect();
+    assert_eq!(replies.len(), 1, "whoever asked is told how it ended, once");
+    let left = [&b"a"[..], b"b", b"c"].map(|key| machine.instance.dbs[0].slot(key).is_some());
+    assert!(left[2] && (input.len() % 4 != 1 || left == [true; 3]), "a key is gone that nobody took");
+    went(!replies[0].is_error(), (left, shape(&format!("{:?}", replies[0]))))
+}
+
+#[test]
+fn answers_of_any_bytes() {
+    let seeds = || {
+        [
+            "+OK\r\n+OK\r\n+OK\r\n",
+            "+OK\r\n+OK\r\n+OK\r\n+OK\r\n",
+            "+OK\r\n-BUSYKEY x\r\n+OK\r\n",
+            "-NOAUTH no\r\n",
+            ":1\r\n$2\r\nab\r\n*1\r\n+x\r\n",
+        ]
+        .map(|text| text.as_bytes().to_vec())
+        .to_vec()
+    };
+    let words =
+        &["+OK\r\n", "-ERR no\r\n", "\r\n", "-", "+", "$5\r\n", "*3\r\n", ">1\r\n", "-MOVED 5 127.0.0.1:7001\r\n"];
+    fuzz(&Target { name: "answers", seeds, words, run: answers });
 }

@@ -563,14 +563,14 @@ fn manifests_of_any_bytes() {
 
 // -- courses ----------------------------------------------------------------------------------------------------------
 
+const OUTLINE: &str = "id: c\nformat: 1\ntitle: C\nmodules:\n  - title: One\n    lessons: [a/b]\n";
+
+/// A lesson, its text, and perhaps the outline of its course, apart by `%%%`.
 fn course(input: &[u8]) -> Went {
     let text = String::from_utf8_lossy(input);
-    let (yaml, markdown) = text.split_once("\n%%%\n").unwrap_or((&text, ""));
-    let files = [
-        ("course.yaml", "id: c\nformat: 1\ntitle: C\nmodules:\n  - title: One\n    lessons: [a/b]\n"),
-        ("a/b/lab.yaml", yaml),
-        ("a/b/lesson.md", markdown),
-    ];
+    let (yaml, rest) = text.split_once("\n%%%\n").unwrap_or((&text, ""));
+    let (markdown, outline) = rest.split_once("\n%%%\n").unwrap_or((rest, OUTLINE));
+    let files = [("course.yaml", outline), ("a/b/lab.yaml", yaml), ("a/b/lesson.md", markdown)];
     let files = files.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
     match Course::parse(&files) {
         Ok(course) => went(true, course.lessons().count()),
@@ -638,6 +638,9 @@ fn small_lessons() -> Vec<Vec<u8>> {
             let prose = "\n%%%\n---\ntitle: T\n---\n\ntext\n\n<!-- do: a -->\n";
             texts.push(format!("{head}exercises:\n  - id: a\n{others}{part}{prose}"));
         }
+    }
+    if let Some(shortest) = texts.iter().min_by_key(|text| text.len()) {
+        texts.push(format!("{shortest}\n%%%\n{OUTLINE}outline:\n"));
     }
     different(texts, |word| word.ends_with(':'))
 }
