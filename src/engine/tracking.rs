@@ -117,23 +117,24 @@ impl Instance {
         max_keys > 0 && self.trackers.readers.len() > max_keys
     }
 
-    /// Sends what has come together.
+    /// Tells those who read a key that it has changed.
     pub(super) fn flush_invalidations(&mut self, out: &mut Outbox) {
         if self.trackers.clients == 0 {
-            if !self.trackers.pending.is_empty() || !self.trackers.changed.is_empty() {
-                self.trackers.pending.clear();
-                self.trackers.changed.clear();
-            }
+            self.trackers.pending.clear();
             return;
         }
         for (reader, key) in std::mem::take(&mut self.trackers.pending) {
             let keys = key.map_or(Reply::Nil, |key| Reply::Array(vec![Reply::Bulk(key)]));
             self.send_invalidation(reader, keys, out);
         }
-        let changed = std::mem::take(&mut self.trackers.changed);
-        if changed.is_empty() {
+    }
+
+    /// Tells those who broadcast of all that a step has changed, in one message for each prefix.
+    pub(super) fn flush_broadcasts(&mut self, out: &mut Outbox) {
+        if self.trackers.changed.is_empty() {
             return;
         }
+        let changed = std::mem::take(&mut self.trackers.changed);
         for (reader, keys) in self.broadcasts(&changed) {
             self.send_invalidation(reader, keys, out);
         }
@@ -182,5 +183,40 @@ impl Instance {
             let parts = vec![Reply::bulk("message"), Reply::bulk("__redis__:invalidate"), keys];
             out.push(Output::Push(target, Reply::Push(parts)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::testing::Lab;
+    use crate::resp::Reply;
+
+    fn invalidated(keys: &[&'static str]) -> Reply {
+        let keys = keys.iter().map(|key| Reply::bulk(*key)).collect();
+        Reply::Push(vec![Reply::bulk("invalidate"), Reply::Array(keys)])
+    }
+
+    #[test]
+    fn what_a_step_changes_is_broadcast_in_one_message() {
+        let mut lab = Lab::new(1);
+        lab.send("bob", &["HELLO", "3"]);
+        lab.send("bob", &["CLIENT", "TRACKING", "ON", "BCAST"]);
+        lab.take("bob");
+        lab.send("carol", &["BLMOVE", "orders", "packed", "LEFT", "LEFT", "0"]);
+        lab.ask(&["RPUSH", "orders", "42"]);
+        assert_eq!(lab.take("bob"), [invalidated(&["orders", "packed"])]);
+    }
+
+    #[test]
+    fn who_has_read_a_key_hears_of_its_change_once() {
+        let mut lab = Lab::new(1);
+        lab.send("bob", &["HELLO", "3"]);
+        lab.send("bob", &["CLIENT", "TRACKING", "ON"]);
+        lab.send("bob", &["GET", "page:home"]);
+        lab.take("bob");
+        lab.ask(&["SET", "page:home", "new"]);
+        assert_eq!(lab.take("bob"), [invalidated(&["page:home"])]);
+        lab.ask(&["SET", "page:home", "newer"]);
+        assert_eq!(lab.take("bob"), []);
     }
 }

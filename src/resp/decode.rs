@@ -176,9 +176,11 @@ impl Requests {
 
     fn inline(&mut self) -> Result<bool, ProtocolError> {
         let rest = self.buffer.rest();
-        let Some(end) = position_before_zero(rest, b'\n') else {
-            return if rest.len() > LINE_MAX { refuse("too big inline request") } else { Ok(false) };
-        };
+        let end = position_before_zero(rest, b'\n');
+        if end.unwrap_or(rest.len()) > LINE_MAX {
+            return refuse("too big inline request");
+        }
+        let Some(end) = end else { return Ok(false) };
         let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
         match quote::split(line) {
             Ok(args) => self.args = args,
@@ -274,12 +276,11 @@ impl Requests {
     /// The line that begins here, if it has come whole; not used up.
     fn line(&self, too_long: &str) -> Result<Option<&[u8]>, ProtocolError> {
         let rest = self.buffer.rest();
-        match position_before_zero(rest, b'\r') {
-            Some(end) if end + 2 <= rest.len() => Ok(Some(&rest[..end])),
-            Some(_) => Ok(None),
-            None if rest.len() > LINE_MAX => refuse(too_long),
-            None => Ok(None),
+        let end = position_before_zero(rest, b'\r');
+        if end.unwrap_or(rest.len()) > LINE_MAX {
+            return refuse(too_long);
         }
+        Ok(end.filter(|end| end + 2 <= rest.len()).map(|end| &rest[..end]))
     }
 }
 

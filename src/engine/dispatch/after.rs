@@ -35,6 +35,7 @@ impl Instance {
         if !self.propagated.is_empty() {
             self.propagated.clear();
         }
+        self.flush_broadcasts(out);
         let offset = self.replication.offset;
         for id in self.carried_out.drain(..) {
             if let Some(client) = self.clients.get_mut(&id) {

@@ -65,7 +65,9 @@ fn errors_have_redis_texts() {
     assert_eq!(error(b"*1\r\n$ 1\r\n"), "invalid bulk length");
     assert_eq!(error(b"set 'a\r\n"), "unbalanced quotes in request");
     assert_eq!(error(&b"a".repeat(LINE_MAX + 1)), "too big inline request");
+    assert_eq!(error(&[&b"a".repeat(LINE_MAX + 1), b"\r\n".as_slice()].concat()), "too big inline request");
     assert_eq!(error(&[b"*".as_slice(), &b"1".repeat(LINE_MAX)].concat()), "too big mbulk count string");
+    assert_eq!(error(&[b"*".as_slice(), &b"1".repeat(LINE_MAX), b"\r\n"].concat()), "too big mbulk count string");
     assert_eq!(error(&[b"*1\r\n$".as_slice(), &b"1".repeat(LINE_MAX)].concat()), "too big bulk count string");
 }
 
