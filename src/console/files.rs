@@ -20,6 +20,9 @@ pub(super) fn ls(words: &[Bytes], backend: &dyn Backend) -> Output {
     let dir = if dir == "." { "" } else { dir };
     let paths = backend.list_files(dir);
     if paths.is_empty() && !dir.is_empty() {
+        if is_dir(dir, backend) {
+            return Ok(Vec::new());
+        }
         return match backend.read_file(dir) {
             Ok(contents) => Ok(entry(dir, contents.len(), long)),
             Err(_) => Err(format!("ls: cannot access '{dir}': No such file or directory")),
@@ -41,6 +44,12 @@ pub(super) fn ls(words: &[Bytes], backend: &dyn Backend) -> Output {
         }
     }
     Ok(out)
+}
+
+/// Also where there is nothing in it: then it stands in the list of what it is in.
+fn is_dir(path: &str, backend: &dyn Backend) -> bool {
+    let empty = format!("{}/", path.trim_start_matches("./").trim_end_matches('/'));
+    !backend.list_files(path).is_empty() || backend.list_files("").contains(&empty)
 }
 
 fn entry(name: &str, len: usize, long: bool) -> Vec<u8> {
@@ -124,7 +133,7 @@ pub(super) fn copy(words: &[Bytes], keep: bool, backend: &mut dyn Backend) -> Ou
         words.iter().filter(|word| !word.starts_with(b"-")).map(|word| word.lossy().into_owned()).collect();
     let [from, to] = paths.as_slice() else { return Err(format!("usage: {name} FROM TO")) };
     let contents = backend.read_file(from).map_err(|error| format!("{name}: cannot stat '{from}': {error}"))?;
-    let to = match to.strip_suffix('/') {
+    let to = match to.strip_suffix('/').or(Some(to).filter(|to| is_dir(to, backend)).map(String::as_str)) {
         Some(dir) => format!("{dir}/{}", from.rsplit('/').next().unwrap_or(from)),
         None => to.clone(),
     };
@@ -201,8 +210,11 @@ fn replaced(line: &str, old: &str, new: &str, all: bool) -> String {
     let (start, old) = old.strip_prefix('^').map_or((false, old), |old| (true, old));
     let (end, old) = old.strip_suffix('$').map_or((false, old), |old| (true, old));
     let (rest, old) = old.strip_suffix(".*").map_or((false, old), |old| (true, old));
-    let fits = |at: usize| (!start || at == 0) && (!end || rest || at + old.len() == line.len());
-    let mut found: Vec<usize> = line.match_indices(old).map(|(at, _)| at).filter(|at| fits(*at)).collect();
+    let mut found: Vec<usize> = match end && !rest {
+        true => line.strip_suffix(old).map(str::len).into_iter().collect(),
+        false => line.match_indices(old).map(|(at, _)| at).collect(),
+    };
+    found.retain(|at| !start || *at == 0);
     found.truncate(if all && !rest { found.len() } else { 1 });
     let mut out = String::new();
     let mut from = 0;
@@ -226,6 +238,8 @@ mod tests {
             ("# port 6379", "^port.*", "x", false, "# port 6379"),
             ("a b a", "a", "c", true, "c b c"),
             ("a b a", "a$", "c", false, "a b c"),
+            ("aaa", "aa$", "c", true, "ac"),
+            ("aab", "^a$", "c", false, "aab"),
             ("maxmemory 1mb", "max", "min", false, "minmemory 1mb"),
         ] {
             assert_eq!(replaced(line, old, new, all), expected, "s/{old}/{new}/ {line}");

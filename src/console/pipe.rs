@@ -77,27 +77,43 @@ impl Filter {
         let Some((name, rest)) = words.split_first() else {
             return Err("bash: syntax error near unexpected token `|'".to_owned());
         };
-        let has = |flag: char| rest.iter().any(|word| word.starts_with('-') && word.contains(flag));
+        let (flags, plain): (Vec<&str>, Vec<&str>) =
+            rest.iter().map(String::as_str).partition(|word| word.len() > 1 && word.starts_with('-'));
+        let has = |flag: char| flags.iter().any(|word| word.contains(flag));
         let number = || {
             let digits = rest.iter().map(|word| word.trim_start_matches(['-', 'n'])).find(|word| !word.is_empty());
-            digits.map_or(Ok(10), str::parse).map_err(|_| format!("{name}: invalid number of lines"))
+            // With a plus, which a number may have for Rust, it would count from the other end.
+            let count = |digits: &str| digits.parse().ok().filter(|_| !digits.starts_with('+'));
+            digits.map_or(Some(10), count).ok_or_else(|| format!("{name}: invalid number of lines"))
         };
+        let (known, words_max) = match name.as_str() {
+            "grep" => ("civEFahs", 1),
+            "head" | "tail" => ("n0123456789", usize::from(has('n'))),
+            "wc" => ("cl", 0),
+            "sort" | "uniq" => ("", 0),
+            _ => {
+                return Err(format!(
+                    "bash: {name}: command not found (behind `|` the lab knows grep, head, tail, wc, sort, uniq)"
+                ));
+            }
+        };
+        // What is not understood is said: else it would look as if it had been done.
+        if let Some(odd) = flags.iter().flat_map(|word| word[1..].chars()).find(|flag| !known.contains(*flag)) {
+            return Err(format!("{name}: invalid option -- '{odd}' (the lab's {name} knows few)"));
+        }
+        if let Some(extra) = plain.get(words_max) {
+            return Err(format!("{name}: {extra}: the lab's {name} reads one file, or what a pipe brings"));
+        }
         Ok(match name.as_str() {
             "grep" => {
-                let pattern = rest.iter().find(|word| !word.starts_with('-'));
-                let pattern = pattern.ok_or("usage: grep [-civ] WORDS")?.clone();
+                let pattern = (*plain.first().ok_or("usage: grep [-civ] WORDS")?).to_owned();
                 Filter::Grep { pattern, ignore_case: has('i'), invert: has('v'), count: has('c') }
             }
             "head" => Filter::Head(number()?),
             "tail" => Filter::Tail(number()?),
             "wc" => Filter::Count { bytes: has('c') },
             "sort" => Filter::Sort,
-            "uniq" => Filter::Uniq,
-            _ => {
-                return Err(format!(
-                    "bash: {name}: command not found (behind `|` the lab knows grep, head, tail, wc, sort, uniq)"
-                ));
-            }
+            _ => Filter::Uniq,
         })
     }
 
@@ -164,7 +180,20 @@ mod tests {
 
     #[test]
     fn a_broken_pipe_is_refused() {
-        for line in ["a |", "a | frob", "a >", "a > b c", "a | grep", "a | head -n x"] {
+        for line in [
+            "a |",
+            "a | frob",
+            "a >",
+            "a > b c",
+            "a | grep",
+            "a | grep -A 2 b",
+            "a | grep b c",
+            "a | head -n x",
+            "a | tail -n +3",
+            "a | head 3",
+            "a | wc -w",
+            "a | sort b",
+        ] {
             assert!(Pipe::split(&quote::split(line.as_bytes()).unwrap()).is_err(), "{line}");
         }
     }

@@ -361,6 +361,9 @@ fn the_shell_knows_files_processes_and_time() {
     assert_eq!(say(&mut terminal, backend, "ls"), ["a/", "b"]);
     assert_eq!(say(&mut terminal, backend, "ls -l a"), ["        15 redis.conf"]);
     assert_eq!(say(&mut terminal, backend, "cat b"), ["save \"\""]);
+    assert_eq!(say(&mut terminal, backend, "cp b a"), Vec::<String>::new());
+    assert_eq!(say(&mut terminal, backend, "ls a"), ["b", "redis.conf"]);
+    assert!(say(&mut terminal, backend, "grep port b a/redis.conf")[0].contains("reads one file"));
     assert_eq!(say(&mut terminal, backend, "grep -c port a/redis.conf"), ["1"]);
     assert_eq!(say(&mut terminal, backend, "cat nowhere"), ["cat: nowhere: No such file or directory"]);
     assert_eq!(say(&mut terminal, backend, "mkdir a"), ["mkdir: cannot create directory 'a': File exists"]);
