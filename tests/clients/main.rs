@@ -5,6 +5,7 @@
 mod served;
 
 mod redis_rs;
+mod redis_rs_more;
 
 mod redis_py;
 

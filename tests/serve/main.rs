@@ -3,5 +3,7 @@
 mod abuse;
 mod background;
 mod cli;
+mod exporter;
+mod modes;
 mod served;
 mod sockets;
