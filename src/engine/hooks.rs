@@ -89,6 +89,22 @@ pub struct Processes {
     pub ended: fn(u32) -> Option<bool>,
     /// Ends a child, and waits for that.
     pub kill: fn(u32),
+    /// In the child: so many keys are written.
+    pub report: fn(u64),
+    /// How far the last child has come, or had when it ended.
+    pub progress: fn() -> Progress,
+}
+
+/// How far a child is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Keys written.
+    pub keys: u64,
+    /// Bytes of memory that it no longer shares with the server, when that was last looked at, and at most.
+    pub copied: u64,
+    pub copied_max: u64,
+    /// How long ago that was, in seconds.
+    pub copied_age_secs: u64,
 }
 
 /// Memory in bytes, times in microseconds.

@@ -208,7 +208,6 @@ impl Db {
 
     pub fn forget_memory(&mut self) {
         self.tracked = None;
-        self.slots.put_off_growth(false);
     }
 
     /// Buckets of the table of keys.

@@ -220,9 +220,12 @@ impl Instance {
 
     /// Puts the growth of the tables of keys off that would take more than `max` bytes in all (`dictExpandAllowed`).
     pub(super) fn hold_tables(&mut self, used: u64, max: u64) {
+        self.eviction_pool.holds_tables = false;
         for db in &mut self.dbs {
             // Old and new table stand side by side for a while.
-            db.put_off_growth(db.is_full() && used + (db.buckets() * 2 * BUCKET) as u64 > max);
+            let held = db.is_full() && used + (db.buckets() * 2 * BUCKET) as u64 > max;
+            db.put_off_growth(held);
+            self.eviction_pool.holds_tables |= held;
         }
     }
 

@@ -180,3 +180,26 @@ impl Connection {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_buffer_halves_when_little_of_it_is_used_and_doubles_when_all_is() {
+        let switches = Switches::default();
+        let mut room = ReplyRoom { kept: REPLY_ROOM.1, peak: 5000, peak_since: Millis::ZERO };
+        assert_eq!((room.adapt(Millis(1000), &switches), room.kept), (Resized::Shrunk, 5001));
+        assert_eq!(room.adapt(Millis(2000), &switches), Resized::No);
+        room.peak = 5001;
+        assert_eq!((room.adapt(Millis(3000), &switches), room.kept), (Resized::Grown, 10_002));
+        room.peak = 10_002;
+        assert_eq!((room.adapt(Millis(4000), &switches), room.kept), (Resized::Grown, REPLY_ROOM.1));
+        // After five seconds the peak is forgotten.
+        assert_eq!((room.adapt(Millis(5001), &switches), room.peak), (Resized::No, 0));
+        assert_eq!((room.adapt(Millis(6000), &switches), room.kept), (Resized::Shrunk, REPLY_ROOM.0));
+        room.peak = REPLY_ROOM.0;
+        let still = Switches { reply_resizing: false, ..switches };
+        assert_eq!(room.adapt(Millis(7000), &still), Resized::No);
+    }
+}

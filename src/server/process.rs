@@ -4,7 +4,7 @@
 //! would be run at the end of the server. Threads of the server only sync files
 //! (`settle`): the one lock of theirs that a fork could leave held is the allocator's, which the C library sees to itself.
 
-use crate::engine::hooks::{Processes, Usage};
+use crate::engine::hooks::{Processes, Progress, Usage};
 
 /// Children that write the data set down, where there is a fork.
 pub fn processes() -> Option<Processes> {
@@ -15,6 +15,8 @@ pub fn processes() -> Option<Processes> {
         leave: unix::leave,
         ended: unix::ended,
         kill: unix::kill,
+        report: unix::report,
+        progress: unix::progress,
     });
     #[cfg(not(unix))]
     None
@@ -37,10 +39,75 @@ pub fn allow_files(wanted: u64) -> u64 {
 
 #[cfg(unix)]
 mod unix {
-    use super::Usage;
+    use super::{Progress, Usage};
+    use std::cell::Cell;
     use std::io;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    /// What a child tells the server while it works, in memory that both see.
+    #[derive(Default)]
+    struct Told {
+        keys: AtomicU64,
+        copied: AtomicU64,
+        copied_max: AtomicU64,
+        /// When the memory was looked at, in seconds since 1970.
+        copied_at: AtomicU64,
+    }
+
+    /// Made once, before the first fork; None where the system does not give it.
+    fn told() -> Option<&'static Told> {
+        static TOLD: OnceLock<Option<&'static Told>> = OnceLock::new();
+        *TOLD.get_or_init(|| {
+            let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+            // SAFETY: asks for new memory, which is all zeros: a value of `Told`. It is never given back.
+            unsafe {
+                let memory = libc::mmap(std::ptr::null_mut(), size_of::<Told>(), protection, flags, -1, 0);
+                (memory != libc::MAP_FAILED).then(|| &*memory.cast::<Told>())
+            }
+        })
+    }
+
+    fn unix_secs() -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+
+    pub fn report(keys: u64) {
+        thread_local! { static LOOKED_AT: Cell<u64> = const { Cell::new(0) } }
+        let Some(told) = told() else { return };
+        told.keys.store(keys, Relaxed);
+        // To look costs as much as a few hundred keys.
+        if keys % 1024 == 1 && LOOKED_AT.replace(unix_secs()) != unix_secs() {
+            look_at_memory(told);
+        }
+    }
+
+    /// What this process has written to since it began is its own; nothing is known of it where there is no /proc.
+    fn look_at_memory(told: &Told) {
+        let Ok(text) = std::fs::read_to_string("/proc/self/smaps_rollup") else { return };
+        let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0);
+        told.copied.store(kilobytes * 1024, Relaxed);
+        told.copied_max.fetch_max(kilobytes * 1024, Relaxed);
+        told.copied_at.store(unix_secs(), Relaxed);
+    }
+
+    pub fn progress() -> Progress {
+        let Some(told) = told() else { return Progress::default() };
+        let at = told.copied_at.load(Relaxed);
+        Progress {
+            keys: told.keys.load(Relaxed),
+            copied: told.copied.load(Relaxed),
+            copied_max: told.copied_max.load(Relaxed),
+            copied_age_secs: if at == 0 { 0 } else { unix_secs().saturating_sub(at) },
+        }
+    }
 
     pub fn fork() -> Result<Option<u32>, String> {
+        if let Some(Told { keys, copied, copied_max, copied_at }) = told() {
+            [keys, copied, copied_max, copied_at].into_iter().for_each(|number| number.store(0, Relaxed));
+        }
         // SAFETY: one thread; the child uses nothing but memory and files that it opens itself, see `close_inherited`.
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error().to_string()),
@@ -64,6 +131,9 @@ mod unix {
     }
 
     pub fn leave(error: Option<&str>) -> ! {
+        if let Some(told) = told() {
+            look_at_memory(told);
+        }
         if let Some(line) = error {
             eprintln!("{line}");
         }

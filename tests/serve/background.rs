@@ -55,6 +55,28 @@ fn a_save_in_the_background_keeps_nobody_waiting() {
     assert_eq!(client.ask("DBSIZE"), format!("(integer) {KEYS}"));
 }
 
+/// INFO showed 0 of these, whatever a child was doing.
+#[test]
+fn info_tells_how_far_a_child_is() {
+    let served = furnished(&["--save", ""]);
+    let mut client = served.client();
+    client.ask(SLOW);
+    client.ask("BGSAVE");
+    let mut number = |name: &str| client.info(name).parse::<f64>().expect("a number");
+    let mut first = 0.0;
+    wait_for("the first keys", || {
+        first = number("current_save_keys_processed");
+        first > 0.0 && number("current_fork_perc") > 0.0
+    });
+    assert_eq!(number("current_save_keys_total"), KEYS as f64);
+    wait_for("more keys", || number("current_save_keys_processed") > first);
+    wait_for("the end", || number("rdb_bgsave_in_progress") == 0.0);
+    assert_eq!(number("current_save_keys_processed") + number("current_save_keys_total"), 0.0);
+    // The file's bytes, compressed, were memory of the child's own.
+    let known = std::path::Path::new("/proc/self/smaps_rollup").exists();
+    assert!(!known || number("rdb_last_cow_size") > 1e5, "{}", number("rdb_last_cow_size"));
+}
+
 #[test]
 fn a_rewrite_in_the_background_loses_nothing() {
     let options = ["--save", "", "--appendonly", "yes", "--auto-aof-rewrite-percentage", "0"];

@@ -7,6 +7,8 @@
 use crate::base::Millis;
 use crate::engine::config::Config;
 use crate::engine::disk::DiskError;
+use crate::engine::hooks::Progress;
+use crate::engine::persist::rdb;
 use crate::engine::{Env, Instance, Outbox, Output};
 use std::sync::Arc;
 
@@ -102,6 +104,7 @@ impl Instance {
         make: impl FnOnce(&Instance) -> Vec<u8>,
     ) -> Begun {
         let keys = self.dbs.iter().map(|db| db.len()).sum();
+        self.persist.child_keys = keys as u64;
         let began_us = self.hooks.micros();
         match self.hooks.processes.map(|processes| (processes, (processes.fork)())) {
             Some((_, Ok(Some(pid)))) => {
@@ -111,10 +114,13 @@ impl Instance {
             }
             Some((processes, Ok(None))) => {
                 // This is the child. Whatever happens, it must not go on as a second server.
+                let (sleep, delay_us) = (self.hooks.sleep, delay_us(&self.config, 1));
+                self.persist.pace = Some(rdb::Pace { report: processes.report, sleep, delay_us });
                 let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                     let image = make(self);
-                    if let (Some(sleep), delay @ 1..) = (self.hooks.sleep, delay_us(&self.config, keys)) {
-                        sleep(delay);
+                    // What was not written as RDB tells of no keys and takes its time here.
+                    if let (Some(sleep), 0) = (sleep, (processes.progress)().keys) {
+                        sleep(delay_us.saturating_mul(keys as u64));
                     }
                     write_temporary(env, &self.config, &name((processes.own_pid)()), &image)
                 }));
@@ -145,6 +151,14 @@ impl Instance {
             (Work::Process(pid), Some(processes)) => (processes.ended)(*pid),
             (Work::Process(_), None) => Some(false),
             (Work::Made(_), _) => (child.done_at() <= now).then_some(true),
+        }
+    }
+
+    /// How far the child is that is at work; nothing is known of one that is no process.
+    pub(in crate::engine) fn child_progress(&self) -> Progress {
+        match (self.persist.child.as_ref().map(Child::work), self.hooks.processes) {
+            (Some(Work::Process(_)), Some(processes)) => (processes.progress)(),
+            _ => Progress::default(),
         }
     }
 

@@ -40,6 +40,13 @@ pub struct Persistence {
     pub saves: u64,
     /// Real ones.
     pub forks: u64,
+    /// Keys that there were when the last child began.
+    pub child_keys: u64,
+    /// Memory that the last children copied, in bytes: the save and the rewrite.
+    last_save_copied: u64,
+    last_rewrite_copied: u64,
+    /// In a child: how it writes.
+    pace: Option<rdb::Pace>,
     /// How long the last one took, in microseconds.
     pub last_fork_us: u64,
     /// Seconds that the last background save took.
@@ -66,6 +73,10 @@ impl Persistence {
             ending: None,
             saves: 0,
             forks: 0,
+            child_keys: 0,
+            last_save_copied: 0,
+            last_rewrite_copied: 0,
+            pace: None,
             last_fork_us: 0,
             last_bgsave_secs: None,
             loading: false,
@@ -88,7 +99,8 @@ impl Instance {
 
     /// The whole data set as an RDB file: functions and keys.
     pub(in crate::engine) fn rdb_image(&self, options: &rdb::SaveOptions) -> Vec<u8> {
-        rdb::save_with(&self.dbs, &self.scripting.library_sources(), options)
+        let options = rdb::SaveOptions { pace: self.persist.pace, ..*options };
+        rdb::save_with(&self.dbs, &self.scripting.library_sources(), &options)
     }
 
     /// Takes the libraries of a file in, in place of those of the same name if `replace`. Err: what to log.
@@ -161,15 +173,16 @@ impl Instance {
         out: &mut Outbox,
     ) {
         let Begun { pid, done_at, work } = self.fork(env, out, save_file, image);
-        self.persist.saves += 1;
         self.persist.child = Some(Child::Save { pid, started_at: env.now, done_at, work, to_replicas: true });
         out.push(Output::Log(format!("* Background RDB transfer started by pid {pid}")));
     }
 
     /// The child has ended; `well`: without an error.
     fn finish_bgsave(&mut self, well: bool, env: &mut Env, out: &mut Outbox) {
+        self.persist.last_save_copied = self.child_progress().copied;
         let Some(Child::Save { pid, started_at, work, to_replicas, .. }) = self.persist.child.take() else { return };
         let name = save_file(pid);
+        self.persist.last_bgsave_secs = Some(env.now.since(started_at).secs());
         if to_replicas {
             let temporary = self.config.path(&name);
             let image = self.image_of(&work, &temporary, env).filter(|_| well);
@@ -186,7 +199,6 @@ impl Instance {
         let written = if well { self.temporary_of(&name, &work, env, out) } else { Err(()) };
         let outcome = written.and_then(|()| self.publish_rdb(env, &name, out));
         let persist = &mut self.persist;
-        persist.last_bgsave_secs = Some(env.now.since(started_at).secs());
         persist.last_bgsave_ok = outcome.is_ok();
         if outcome.is_ok() {
             out.push(Output::Log(String::from("* Background saving terminated with success")));
@@ -310,6 +322,9 @@ impl Instance {
         let flag = |yes: bool| u8::from(yes).to_string();
         let status = |ok: bool| String::from(if ok { "ok" } else { "err" });
         let secs = |secs: Option<u64>| secs.map_or(String::from("-1"), |secs| secs.to_string());
+        let (progress, total) = (self.child_progress(), persist.child_keys);
+        let working = persist.child.is_some();
+        let percent = if working { progress.keys as f64 / total.max(1) as f64 * 100.0 } else { 0.0 };
         let running = |wanted: fn(&Child) -> Option<Millis>| persist.child.as_ref().and_then(wanted);
         let saving = running(|child| if let Child::Save { started_at, .. } = child { Some(*started_at) } else { None });
         let rewriting =
@@ -317,12 +332,12 @@ impl Instance {
         let mut lines = vec![
             ("loading", flag(persist.loading)),
             ("async_loading", flag(false)),
-            ("current_cow_peak", String::from("0")),
-            ("current_cow_size", String::from("0")),
-            ("current_cow_size_age", String::from("0")),
-            ("current_fork_perc", String::from("0.00")),
-            ("current_save_keys_processed", String::from("0")),
-            ("current_save_keys_total", String::from("0")),
+            ("current_cow_peak", progress.copied_max.to_string()),
+            ("current_cow_size", progress.copied.to_string()),
+            ("current_cow_size_age", progress.copied_age_secs.to_string()),
+            ("current_fork_perc", format!("{percent:.2}")),
+            ("current_save_keys_processed", progress.keys.to_string()),
+            ("current_save_keys_total", (if working { total } else { 0 }).to_string()),
             ("rdb_changes_since_last_save", self.dirty.to_string()),
             ("rdb_bgsave_in_progress", flag(saving.is_some())),
             ("rdb_last_save_time", persist.last_save.secs().to_string()),
@@ -330,7 +345,7 @@ impl Instance {
             ("rdb_last_bgsave_time_sec", secs(persist.last_bgsave_secs)),
             ("rdb_current_bgsave_time_sec", secs(saving.map(|at| now.since(at).secs()))),
             ("rdb_saves", persist.saves.to_string()),
-            ("rdb_last_cow_size", String::from("0")),
+            ("rdb_last_cow_size", persist.last_save_copied.to_string()),
             ("rdb_last_load_keys_expired", persist.last_load_expired.to_string()),
             ("rdb_last_load_keys_loaded", persist.last_load_keys.to_string()),
             ("aof_enabled", flag(aof.listens())),
@@ -342,7 +357,7 @@ impl Instance {
             ("aof_rewrites", aof.rewrites.to_string()),
             ("aof_rewrites_consecutive_failures", String::from("0")),
             ("aof_last_write_status", status(aof.last_write_error.is_none())),
-            ("aof_last_cow_size", String::from("0")),
+            ("aof_last_cow_size", persist.last_rewrite_copied.to_string()),
             ("module_fork_in_progress", flag(false)),
             ("module_fork_last_cow_size", String::from("0")),
         ];

@@ -147,3 +147,113 @@ pub fn clients(call: &mut Call) -> Outcome {
     }
     Ok(Reply::Verbatim("txt", Bytes::from(text)))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::testing::{Lab, transcript};
+    use crate::resp::Reply;
+
+    #[test]
+    fn strings_lists_and_sizes_are_shown_as_redis_shows_them() {
+        transcript(
+            r#"
+            > SET cart:1 hello
+            OK
+            > DEBUG SDSLEN cart:1
+            key_sds_len:6, key_sds_avail:0, key_zmalloc: 8, val_sds_len:5, val_sds_avail:0, val_zmalloc: 16
+            > SET n 12
+            OK
+            > DEBUG SDSLEN n
+            (error) ERR Not an sds encoded string.
+            > DEBUG SDSLEN none
+            (error) ERR no such key
+            > RPUSH l a b
+            (integer) 2
+            > DEBUG LISTPACK l
+            Listpack structure printed on stdout
+            > DEBUG QUICKLIST l
+            (error) ERR Not a quicklist encoded object.
+            > CONFIG SET list-max-listpack-size 2
+            OK
+            > RPUSH l c d e f
+            (integer) 6
+            > DEBUG QUICKLIST l 1
+            Quicklist structure printed on stdout
+            > DEBUG LISTPACK l
+            (error) ERR Not a listpack encoded object.
+            > DEBUG STRUCTSIZE
+            "bits:64 robj:16 dictentry:24 sdshdr5:1 sdshdr8:3 sdshdr16:5 sdshdr32:9 sdshdr64:17 "
+            > DEBUG QUICKLIST-PACKED-THRESHOLD 5gb
+            (error) ERR argument must be a memory value bigger than 1 and smaller than 4gb
+            > DEBUG QUICKLIST-PACKED-THRESHOLD x
+            (error) ERR argument must be a memory value bigger than 1 and smaller than 4gb
+            > DEBUG QUICKLIST-PACKED-THRESHOLD 100b
+            OK
+            > DEBUG CLIENT-EVICTION
+            (error) ERR maxmemory-clients is disabled.
+            > DEBUG REPLYBUFFER size 1
+            (error) ERR unknown subcommand or wrong number of arguments for 'REPLYBUFFER'. Try DEBUG HELP.
+            > DEBUG MALLCTL
+            (error) ERR unknown subcommand or wrong number of arguments for 'MALLCTL'. Try DEBUG HELP.
+            "#,
+        );
+    }
+
+    #[test]
+    fn tables_are_counted_bucket_by_bucket() {
+        let mut lab = Lab::new(1);
+        let text = |reply: Reply| match reply {
+            Reply::Bulk(text) | Reply::Verbatim(_, text) => text.lossy().into_owned(),
+            other => panic!("{other:?}"),
+        };
+        for number in 0..5 {
+            lab.ask(&["SET", &format!("cart:{number}"), "x"]);
+        }
+        let short = "[Dictionary HT]\nHash table 0 stats (main hash table):\n table size: 8\n number of elements: 5\n\
+                     [Expires HT]\nHash table 0 stats (main hash table):\nNo stats available for empty dictionaries\n";
+        assert_eq!(text(lab.ask(&["DEBUG", "HTSTATS", "0"])), short);
+        let full = text(lab.ask(&["DEBUG", "HTSTATS", "0", "full"]));
+        let shares = full.lines().filter_map(|line| line.strip_prefix("   ")?.split_once(": ")?.1.split_once(' '));
+        let buckets: usize = shares.map(|(count, _)| count.parse::<usize>().expect("a count")).sum();
+        assert_eq!(buckets, 8, "{full}");
+        assert!(full.contains(" Chain length distribution:\n"), "{full}");
+        lab.ask(&["SADD", "tags", "a", "b"]);
+        let packed = "ERR The value stored at the specified key is not represented using an hash table";
+        assert_eq!(lab.ask(&["DEBUG", "HTSTATS-KEY", "tags"]), Reply::error(packed));
+        lab.ask(&["CONFIG", "SET", "set-max-listpack-entries", "1"]);
+        lab.ask(&["SADD", "tags", "c"]);
+        let table = "Hash table 0 stats (main hash table):\n table size: 4\n number of elements: 3\n";
+        assert_eq!(text(lab.ask(&["DEBUG", "HTSTATS-KEY", "tags"])), table);
+    }
+
+    #[test]
+    fn a_payload_with_a_wrong_checksum_is_taken_where_nobody_looks_at_it() {
+        transcript(
+            r#"
+            > RESTORE n 0 "\x00\xc0\x0c\n\x00xxxxxxxx"
+            (error) ERR DUMP payload version or checksum are wrong
+            > DEBUG SET-SKIP-CHECKSUM-VALIDATION 1
+            OK
+            > RESTORE n 0 "\x00\xc0\x0c\n\x00xxxxxxxx"
+            OK
+            > GET n
+            "12"
+            "#,
+        );
+    }
+
+    #[test]
+    fn clients_are_weighed_in_classes_that_double() {
+        let mut lab = Lab::new(1);
+        lab.ask(&["CONFIG", "SET", "maxmemory-clients", "1gb"]);
+        let (Reply::Bulk(text) | Reply::Verbatim(_, text)) = lab.ask(&["DEBUG", "CLIENT-EVICTION"]) else { panic!() };
+        let text = text.lossy();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 19);
+        assert!(
+            lines[0].starts_with("bucket          0 -      32767: tot-mem: ") && lines[0].ends_with(", clients: 1")
+        );
+        assert_eq!(lines[1], "bucket      32768 -      65535: tot-mem:          0, clients: 0");
+        assert_eq!(lines[18], "bucket 4294967296+            : tot-mem:          0, clients: 0");
+    }
+}

@@ -69,6 +69,7 @@ impl Instance {
 
     /// The child has ended: its file becomes the base, if it ended `well`.
     pub(in crate::engine::persist) fn finish_rewrite(&mut self, well: bool, env: &mut Env, out: &mut Outbox) {
+        self.persist.last_rewrite_copied = self.child_progress().copied;
         let Some(Child::Rewrite { pid, started_at, work, .. }) = self.persist.child.take() else { return };
         self.persist.aof.last_rewrite_secs = Some(env.now.since(started_at).secs());
         let ended = String::from("# Background AOF rewrite terminated with error");

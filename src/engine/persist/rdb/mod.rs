@@ -11,7 +11,7 @@ mod stream;
 pub mod write;
 
 pub use read::{Fault, LoadOptions, Loaded, load, load_into, restore_functions, restore_value};
-pub use write::{Position, SaveOptions, dump_functions, dump_value, save, save_with};
+pub use write::{Pace, Position, SaveOptions, dump_functions, dump_value, save, save_with};
 
 /// The version that we write.
 pub const VERSION: u16 = 10;

@@ -25,6 +25,31 @@ pub struct SaveOptions {
     pub limits: Limits,
     /// Where the data set stands in a history of changes, if it is part of one.
     pub stream: Option<Position>,
+    /// How a child of the server writes.
+    pub pace: Option<Pace>,
+}
+
+/// What a child does beside writing: it tells how many keys it has written, and takes its time if it is told to.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    pub report: fn(u64),
+    /// Stands still for so many microseconds.
+    pub sleep: Option<fn(u64)>,
+    /// `rdb-key-save-delay`.
+    pub delay_us: u64,
+}
+
+impl Pace {
+    /// It sleeps when this much has come together.
+    const NAP_US: u64 = 1000;
+
+    fn written(&self, keys: u64) {
+        (self.report)(keys);
+        let naps_before = |keys: u64| keys.saturating_mul(self.delay_us) / Pace::NAP_US;
+        if let (Some(sleep), more @ 1..) = (self.sleep, naps_before(keys) - naps_before(keys - 1)) {
+            sleep(more * Pace::NAP_US);
+        }
+    }
 }
 
 /// A place in a replication stream: with it a restarted server can go on with a partial resynchronization.
@@ -48,6 +73,7 @@ impl SaveOptions {
             eviction: config.eviction,
             limits: config.limits,
             stream: None,
+            pace: None,
         }
     }
 }
@@ -72,6 +98,7 @@ pub fn save_with(dbs: &[Db], functions: &[Bytes], options: &SaveOptions) -> Vec<
     }
     writer.aux("aof-base", if options.aof_base { "1" } else { "0" });
     functions.iter().for_each(|code| writer.function(code));
+    let mut keys = 0;
     for (index, db) in dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
         writer.out.push(opcode::SELECTDB);
         writer.len(index as u64);
@@ -83,6 +110,10 @@ pub fn save_with(dbs: &[Db], functions: &[Bytes], options: &SaveOptions) -> Vec<
             writer.out.push(kind_of(&slot.value));
             writer.text(key);
             writer.value(&slot.value);
+            keys += 1;
+            if let Some(pace) = &options.pace {
+                pace.written(keys);
+            }
         }
     }
     writer.out.push(opcode::EOF);
