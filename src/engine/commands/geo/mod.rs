@@ -235,5 +235,5 @@ fn geohash(call: &mut Call) -> Outcome {
 }
 
 fn geopos(call: &mut Call) -> Outcome {
-    each_place(call, Reply::NilArray, |place| coordinates(place))
+    each_place(call, Reply::NilArray, coordinates)
 }
