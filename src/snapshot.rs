@@ -51,6 +51,8 @@ pub struct Message {
     pub kind: &'static str,
     /// In a few words: `PSYNC ? -1`, `PONG`, `connected`.
     pub what: String,
+    /// It says nothing: a connection is being made, or refused.
+    pub mute: bool,
     pub bytes: u64,
     /// When it arrives; None: a cut holds it back.
     pub at: Option<Millis>,

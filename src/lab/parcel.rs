@@ -23,6 +23,11 @@ pub fn words(bus: bool, to: End, what: &What, names: Names) -> String {
     }
 }
 
+/// Nothing is said: a connection is being made, or refused.
+pub fn is_mute(what: &What) -> bool {
+    matches!(what, What::Dial | What::Accepted | What::Refused)
+}
+
 fn bus_words(bytes: &[u8], names: Names) -> String {
     let told = cluster::words::words(bytes, names);
     if told.is_empty() { format!("{} bytes", bytes.len()) } else { told.join(", ") }

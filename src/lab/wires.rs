@@ -97,7 +97,8 @@ impl World {
     // -- one message at a time ---------------------------------------------------------------------------------------
 
     /// Lets time pass until the next message arrives somewhere, and no further; for `limit` at most. What it was, in words;
-    /// None if nothing was sent meanwhile.
+    /// None if nothing was sent meanwhile. Connections are made, and refused by the dead, on the way: ten attempts a second of
+    /// each node say nothing.
     pub fn step_network(&mut self, limit: Millis) -> Option<String> {
         let frozen = std::mem::replace(&mut self.network.frozen, true);
         let target = self.now + limit;
@@ -105,9 +106,12 @@ impl World {
             match self.network.next_arrival() {
                 Some(at) if at <= self.now => match self.network.arrive(self.now) {
                     Some(parcel) => {
-                        let told = self.describe(&parcel);
+                        let told = (!super::parcel::is_mute(&parcel.what)).then(|| self.describe(&parcel));
                         self.deliver_parcel(parcel);
-                        break Some(told);
+                        if told.is_some() {
+                            break told;
+                        }
+                        continue;
                     }
                     // A cut holds it back: the next one, then.
                     None => continue,
@@ -172,6 +176,7 @@ impl World {
                 to: name(wire.process(to)),
                 kind: kind(wire.bus),
                 what: super::parcel::words(wire.bus, to, what, &|id| self.name_of(id)),
+                mute: super::parcel::is_mute(what),
                 bytes,
                 at,
             });

@@ -271,3 +271,19 @@ fn a_frozen_network_keeps_nobody_waiting_for_ever() {
     ));
     assert!(shown.contains(&"Node 127.0.0.1:7000 does not answer".into()), "{shown:#?}");
 }
+
+#[test]
+fn an_election_is_seen_message_by_message() {
+    // Of every ten steps nine were attempts to connect to the dead node and their refusals.
+    let mut shell = Shell::formed();
+    shell.say("kill -9 7001");
+    let mut told = Vec::new();
+    while told.len() < 1000 && !told.iter().any(|line: &String| line.contains("AUTH_ACK")) {
+        let step = shell.backend.network(NetworkChange::Step(Millis(60_000))).unwrap();
+        told.push(step.expect("nodes of a cluster are never silent for a minute"));
+    }
+    let at =
+        |what: &str| told.iter().position(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {told:#?}"));
+    assert!(at("fail?") < at(": FAIL ") && at(": FAIL ") < at("AUTH_REQUEST") && at("AUTH_REQUEST") < at("AUTH_ACK"));
+    assert!(!told.iter().any(|line| line.contains("connection refused") || line.ends_with(": connect")), "{told:#?}");
+}
