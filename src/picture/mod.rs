@@ -97,8 +97,14 @@ pub struct Look<'a> {
     pub world: &'a World,
     /// Oldest first.
     pub events: &'a [Event],
+    /// Where among them the current exercise began.
+    pub first_event: usize,
     /// The names of the lab's terminals, in order: the first is A.
     pub terminals: &'a [String],
+    /// The one that the learner is at.
+    pub here: usize,
+    /// Servers of the lesson are to be nodes of a cluster, running or not.
+    pub nodes_meant: bool,
     /// What `:orders` has compared.
     pub orders: Option<orders::Played<'a>>,
 }

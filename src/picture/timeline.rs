@@ -512,7 +512,15 @@ mod tests {
     fn said_of(lines: &[(&str, &str, Reply)]) -> Vec<String> {
         let terminals = ["alice".to_owned(), "bob".to_owned()];
         let events = history(lines);
-        words(&Look { world: &World::default(), events: &events, terminals: &terminals, orders: None })
+        words(&Look {
+            world: &World::default(),
+            events: &events,
+            first_event: 0,
+            terminals: &terminals,
+            here: 0,
+            nodes_meant: false,
+            orders: None,
+        })
     }
 
     #[test]

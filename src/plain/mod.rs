@@ -224,7 +224,7 @@ impl<W: Write> Plain<W> {
                 None => self.line(&format!("There is no command or group `{name}`.")),
             },
             Effect::Show(picture) => {
-                let words = desk.session().picture_words(picture);
+                let words = desk.session().picture_words(picture, self.active);
                 self.lines(words)
             }
             Effect::OpenLesson(Some(name)) => {

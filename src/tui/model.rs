@@ -8,11 +8,12 @@ use super::editor::Editor;
 use super::input::Input;
 pub use super::scene::{Derived, Scene, TerminalState, Write};
 use super::theme::{Kind, Theme};
+use crate::assist::explain::keys_of;
 use crate::base::slot::SLOTS;
 use crate::base::{Bytes, Millis};
 use crate::console::Line;
 pub use crate::picture::Picture;
-use crate::picture::cluster::is_node;
+use crate::picture::cluster;
 use crate::snapshot;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -232,6 +233,16 @@ impl Model {
         self.shells.get_mut(self.active)
     }
 
+    /// The cluster as the node sees it that the active terminal speaks to.
+    pub fn cluster(&self) -> Option<&cluster::Facts> {
+        cluster::view_from(&self.scene.derived.cluster, self.active)
+    }
+
+    /// The keys of the line that is being typed, and what their slots follow from.
+    pub fn typed_keys(&self) -> Vec<cluster::Hashed> {
+        self.shell().map(|shell| keys_of(shell.input.text()).iter().map(cluster::hashed).collect()).unwrap_or_default()
+    }
+
     /// First slot and how many, of a map of `columns` cells: all of them, or at least one to a cell.
     pub fn slots_seen(&self, columns: usize) -> (usize, usize) {
         let span = self.slots.0.clamp(columns.clamp(1, SLOTS), SLOTS);
@@ -261,7 +272,7 @@ impl Model {
             pictures.push(Picture::Orders);
         }
         let rooms = lesson.teaches.iter().any(|taught| ROOMS.contains(&taught.split(' ').next().unwrap_or("")));
-        let cluster = world.instances.iter().any(is_node);
+        let cluster = self.cluster().is_some();
         if cluster {
             pictures.push(Picture::Cluster);
         } else if twins {

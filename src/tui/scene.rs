@@ -63,7 +63,7 @@ impl Scene {
             .rev()
             .collect();
         let (world, names) = (session.snapshot(), session.terminal_names());
-        let look = Look { world: &world, events: session.events(), terminals: &names, orders: None };
+        let look = session.look(&world, &names);
         let derived = match before {
             Some(scene) if scene.derived.still_holds(scene, &look) => scene.derived.clone(),
             _ => Arc::new(Derived::of(&look)),
@@ -114,9 +114,10 @@ pub struct Derived {
     pub timeline: timeline::Timeline,
     pub houses: Vec<databases::House>,
     pub twin: twin::Twin,
-    pub cluster: Option<cluster::Facts>,
-    /// The last event that they know of.
-    last: u64,
+    /// As each node sees it that a terminal speaks to.
+    pub cluster: Vec<cluster::Facts>,
+    /// The last event that they know of, and where the exercise began.
+    last: (u64, usize),
 }
 
 impl Derived {
@@ -126,16 +127,20 @@ impl Derived {
             houses: databases::of(look),
             twin: twin::of(look),
             cluster: cluster::of(look),
-            last: look.events.last().map_or(0, |event| event.sequence),
+            last: last(look),
         }
     }
 
     /// Whether what was derived for `scene` is what would be derived now.
     fn still_holds(&self, scene: &Scene, look: &Look) -> bool {
-        self.last == look.events.last().map_or(0, |event| event.sequence)
+        self.last == last(look)
             && scene.terminals.len() == look.terminals.len()
             && scene.terminals.iter().zip(look.terminals).all(|(terminal, name)| terminal.name == *name)
             && scene.world.instances == look.world.instances
             && scene.world.network == look.world.network
     }
+}
+
+fn last(look: &Look) -> (u64, usize) {
+    (look.events.last().map_or(0, |event| event.sequence), look.first_event)
 }

@@ -351,11 +351,23 @@ impl Session {
         lines
     }
 
-    /// A picture of the lab in sentences.
-    pub fn picture_words(&self, picture: Picture) -> Vec<String> {
+    /// A picture of the lab in sentences, for somebody at the terminal `here`.
+    pub fn picture_words(&self, picture: Picture, here: usize) -> Vec<String> {
         let (world, terminals) = (self.snapshot(), self.terminal_names());
-        let look = picture::Look { world: &world, events: &self.events, terminals: &terminals, orders: self.played() };
-        picture::words(picture, &look)
+        picture::words(picture, &picture::Look { here, orders: self.played(), ..self.look(&world, &terminals) })
+    }
+
+    /// What pictures are made from, but for the orders that were compared.
+    pub fn look<'a>(&'a self, world: &'a snapshot::World, terminals: &'a [String]) -> picture::Look<'a> {
+        picture::Look {
+            world,
+            events: &self.events,
+            first_event: self.progress[self.current].first_event,
+            terminals,
+            here: 0,
+            nodes_meant: self.lesson.world.instances.iter().any(|it| picture::cluster::is_nodes(&it.conf)),
+            orders: None,
+        }
     }
 
     /// What `:orders` found last, for pictures.

@@ -243,7 +243,6 @@ pub fn say(text: &str) -> Vec<Inline> {
 
 /// Two terminals: A watches and queues, B has written what A watches, and waits now.
 pub fn two() -> Scene {
-    use crate::picture::Look;
     use crate::resp::Reply;
     use crate::snapshot::{Event, What};
     use crate::tui::model::Derived;
@@ -282,7 +281,7 @@ pub fn two() -> Scene {
     clients.push(Client { id: 4, terminal: Some("bob".into()), blocked: true, ..clients[0].clone() });
     clients[0].queued = Some(vec![vec!["SET".into(), "stock".into(), "4".into()]]);
     clients[0].watched = vec![(0, "stock".into())];
-    scene.derived = Derived::of(&Look { world: &scene.world, events: &events, terminals: &names, orders: None }).into();
+    scene.derived = Derived::of(&look(&scene.world, &events, &names)).into();
     scene
 }
 
@@ -297,7 +296,6 @@ pub fn model_of_two(size: (u16, u16)) -> Model {
 
 /// Two servers, cache and sessions, after a power cut; three databases; two terminals that stand in different ones; a user.
 pub fn shop() -> Scene {
-    use crate::picture::Look;
     use crate::snapshot::{Event, User, What};
     use crate::tui::model::Derived;
     let mut scene = two();
@@ -356,7 +354,7 @@ pub fn shop() -> Scene {
         happen(name, What::Process { pid, state: State::Running, how: "started".into() });
     }
     let names = ["alice".to_owned(), "bob".to_owned()];
-    scene.derived = Derived::of(&Look { world: &scene.world, events: &events, terminals: &names, orders: None }).into();
+    scene.derived = Derived::of(&look(&scene.world, &events, &names)).into();
     scene
 }
 
@@ -405,6 +403,14 @@ pub fn compared() -> Scene {
     scene
 }
 
+fn look<'a>(
+    world: &'a crate::snapshot::World,
+    events: &'a [crate::snapshot::Event],
+    terminals: &'a [String],
+) -> crate::picture::Look<'a> {
+    crate::picture::Look { world, events, first_event: 0, terminals, here: 0, nodes_meant: false, orders: None }
+}
+
 /// Three primaries, one of them failed, its replica asking for votes; a slot that moves; the network stands still.
 pub fn cluster() -> Scene {
     use crate::picture::cluster::{Facts, Node, Redirection, Vote};
@@ -413,6 +419,7 @@ pub fn cluster() -> Scene {
         id: format!("{n:040}"),
         name: format!("n{n}"),
         port: 7000 + n,
+        mark: usize::from(n) - 1,
         replica: of.is_some(),
         of,
         epoch: u64::from(n),
@@ -432,6 +439,8 @@ pub fn cluster() -> Scene {
         runs: vec![(0, 5460, 0), (5461, 10922, 1), (10923, 16383, 2)],
         moving: vec![(866, Some(0), Some(1))],
         hot: vec![(10778, 12), (866, 2)],
+        used: 2,
+        strangers: Vec::new(),
         votes: vec![Vote { who: "n4".into(), epoch: Some(7), votes: 1, needed: 2, rank: 0, starts_at: MORNING }],
         frozen: true,
         under_way: 9,
@@ -447,7 +456,7 @@ pub fn cluster() -> Scene {
         }],
     };
     let mut derived = (*scene.derived).clone();
-    derived.cluster = Some(facts);
+    derived.cluster = vec![facts];
     scene.derived = derived.into();
     scene
 }

@@ -102,8 +102,17 @@ pub(super) fn move_slots(model: &mut Model, action: Action) {
     let columns = areas(model).picture.map_or(60, |rect| usize::from(rect.width)).saturating_sub(2);
     let (from, span) = model.slots_seen(columns);
     let middle = from + span / 2;
+    // In on what there is to see: the key that is typed, a slot that moves, the fullest one.
+    let seen = |slot: &usize| (from..from + span).contains(slot);
+    let telling = || {
+        let typed = model.typed_keys().first().map(|key| key.slot);
+        let facts = model.cluster();
+        let moving = facts.and_then(|facts| facts.moving.first()).map(|(slot, ..)| *slot);
+        let hot = facts.and_then(|facts| facts.hot.first()).map(|(slot, _)| *slot);
+        typed.or(moving).or(hot).map(usize::from).filter(seen)
+    };
     model.slots = match action {
-        Action::ZoomIn => ((span / 4).max(1), middle.saturating_sub(span / 8)),
+        Action::ZoomIn => ((span / 4).max(1), telling().unwrap_or(middle).saturating_sub(span / 8)),
         Action::ZoomOut => ((span * 4).min(SLOTS), middle.saturating_sub(span * 2)),
         Action::SlotsLeft => (span, from.saturating_sub(span / 2)),
         _ => (span, from + span / 2),

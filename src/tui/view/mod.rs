@@ -212,7 +212,6 @@ fn picture(model: &Model, picture: Picture, frame: &mut Frame, area: Rect, areas
         Picture::Disk => disk::notes(model),
         Picture::Timeline => timeline::notes(model),
         Picture::Orders => orders::notes(model),
-        Picture::Cluster => cluster::notes(model),
         _ => String::new(),
     };
     let inner = titled(model, frame, area, focused, title, &notes);
