@@ -50,6 +50,7 @@ pub fn run(changes: &[NetworkChange], backend: &mut dyn Backend) -> Vec<Line> {
         return show(&backend.snapshot().network, backend.now());
     }
     let mut lines = Vec::new();
+    let mut done: Vec<&NetworkChange> = Vec::new();
     for change in changes {
         match backend.network(change.clone()) {
             Err(reason) => {
@@ -57,19 +58,49 @@ pub fn run(changes: &[NetworkChange], backend: &mut dyn Backend) -> Vec<Line> {
                 break;
             }
             Ok(Some(message)) => lines.push(Line::new(Class::Plain, message)),
-            Ok(None) => lines.extend(told(change)),
+            Ok(None) if pair(change).is_some() => done.push(change),
+            Ok(None) => lines.extend(told(change, "", "")),
         }
+    }
+    // One sentence for all pairs.
+    let (left, right) = (names(&done, 0), names(&done, 1));
+    lines.extend(done.first().and_then(|change| told(change, &left, &right)));
+    if matches!(changes, [NetworkChange::HealAll]) && backend.snapshot().network.frozen {
+        lines.push(Line::new(Class::Note, "It still stands still: `:net run` lets it run by itself."));
     }
     lines
 }
 
-fn told(change: &NetworkChange) -> Option<Line> {
+/// The two servers between which something changes.
+fn pair(change: &NetworkChange) -> Option<[&String; 2]> {
+    match change {
+        NetworkChange::Cut(a, b)
+        | NetworkChange::Heal(a, b)
+        | NetworkChange::Delay(a, b, _)
+        | NetworkChange::Loss(a, b, _) => Some([a, b]),
+        _ => None,
+    }
+}
+
+/// The servers on one side of some changes, each once: `n2, n3`.
+fn names(changes: &[&NetworkChange], side: usize) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in changes.iter().filter_map(|change| pair(change)).map(|pair| pair[side].as_str()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(", ")
+}
+
+/// `a` and `b`: between whom.
+fn told(change: &NetworkChange, a: &str, b: &str) -> Option<Line> {
     let text = match change {
-        NetworkChange::Cut(a, b) => format!("Nothing gets through between {a} and {b} any more."),
-        NetworkChange::Heal(a, b) => format!("{a} and {b} reach each other again."),
+        NetworkChange::Cut(..) => format!("Nothing gets through between {a} and {b} any more."),
+        NetworkChange::Heal(..) => format!("{a} and {b} reach each other again."),
         NetworkChange::HealAll => String::from("The network is whole again."),
-        NetworkChange::Delay(a, b, delay) => format!("What {a} and {b} send each other takes {delay}, each way."),
-        NetworkChange::Loss(a, b, percent) => {
+        NetworkChange::Delay(_, _, delay) => format!("What {a} and {b} send each other takes {delay}, each way."),
+        NetworkChange::Loss(_, _, percent) => {
             format!("{percent} of 100 packets between {a} and {b} are lost, and sent again.")
         }
         // Said once by the step that follows, or by the one before.
@@ -140,6 +171,14 @@ mod tests {
         for bad in ["cut a", "delay a b", "delay a b x", "loss a b 100", "step 0", "mend"] {
             assert_eq!(parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn what_befalls_many_pairs_is_one_sentence() {
+        let changes = parse("cut n1 n2,n3").expect("it is a cut");
+        let changes: Vec<&NetworkChange> = changes.iter().collect();
+        let line = told(changes[0], &names(&changes, 0), &names(&changes, 1)).map(|line| line.text());
+        assert_eq!(line.as_deref(), Some("Nothing gets through between n1 and n2, n3 any more."));
     }
 
     #[test]
