@@ -130,7 +130,7 @@ impl Health {
 
     fn words(self) -> &'static str {
         match self {
-            Health::Online => "is online",
+            Health::Online => "is well",
             Health::Suspected => "is suspected (`fail?`)",
             Health::Failed => "has failed (`fail`)",
         }
@@ -186,7 +186,9 @@ impl ClusterCheck {
                     let Some(node) = view.nodes.iter().find(|node| is(world, node, name)) else {
                         return Err(format!("`{who}` does not know `{name}`."));
                     };
-                    judge_node(world, view, node, want)
+                    let (met, fact) = judge_node(world, view, node, want);
+                    // What a node says of itself is so; of others it may know less, or more.
+                    (met, if node.myself { fact } else { format!("For `{who}` {fact}") })
                 }
             };
             if !met {

@@ -110,7 +110,7 @@ impl Check for InstanceCheck {
 fn state_words(state: State) -> &'static str {
     match state {
         State::Running => "is running",
-        State::Stopped => "was stopped",
+        State::Stopped => "does not run",
         State::Crashed => "crashed",
         State::Failed => "refused to start",
     }

@@ -247,10 +247,12 @@ impl SawCheck {
                 let loose = Sighting { reply: None, ..wanted.clone() };
                 let other = rest.iter().rev().find(|seen| wanted.reply.is_some() && loose.matches(seen, began));
                 return Some(match other.filter(|_| wanted.cmd.is_some()) {
+                    Some(seen) if seen.reply.is_empty() => format!("{} has no answer yet.", name(wanted)),
                     Some(seen) => {
-                        let reply = seen.reply.lines().next().unwrap_or("");
+                        let reply = telling_line(&seen.reply, wanted.reply.as_deref());
                         format!("{} was answered `{reply}`.", name(wanted))
                     }
+                    None if name(wanted) == name(before) => format!("{} is still to come once more.", name(wanted)),
                     None => format!("{} is still to come, after {}.", name(wanted), name(before)),
                 });
             };
@@ -278,9 +280,11 @@ impl SawCheck {
         let other = all.iter().rev().find(|seen| loose.matches(seen, began));
         match other {
             Some(seen) if self.first.reply.is_some() && self.first.cmd.is_some() => {
-                let first = seen.reply.lines().next().unwrap_or("");
                 let cmd = seen.cmd.as_deref().unwrap_or("");
-                format!("`{cmd}` was answered `{first}`.")
+                match telling_line(&seen.reply, self.first.reply.as_deref()) {
+                    "" => format!("`{cmd}` has no answer yet."),
+                    line => format!("`{cmd}` was answered `{line}`."),
+                }
             }
             Some(seen) if self.first.output.is_some() && self.first.cmd.is_some() => {
                 let first = seen.reply.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing").trim();
@@ -296,6 +300,16 @@ impl SawCheck {
             },
         }
     }
+}
+
+/// The line of an answer that has most in common with the pattern; the first, where none has.
+fn telling_line<'a>(reply: &'a str, pattern: Option<&str>) -> &'a str {
+    let wanted: Vec<&str> =
+        pattern.unwrap_or("").split(['*', '|', ' ', '\n']).filter(|piece| piece.len() > 2).collect();
+    let score =
+        |line: &str| wanted.iter().filter(|piece| line.contains(**piece)).map(|piece| piece.len()).sum::<usize>();
+    // Of several lines alike the first is meant.
+    reply.lines().rev().max_by_key(|line| score(line)).unwrap_or("")
 }
 
 /// A pattern as somebody would say it: the first of its alternatives, with dots for what may be anything.
@@ -339,9 +353,19 @@ fn capitals_of(pattern: &str, line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::like_command;
+    use super::{like_command, telling_line};
 
     use crate::check::Mode;
+
+    #[test]
+    fn of_a_long_answer_the_line_is_told_that_was_looked_at() {
+        // `CLUSTER NODES` was told of by its first line, which was about another node.
+        let nodes = "id6 127.0.0.1:7006@17006 slave - 0\nid1 127.0.0.1:7001@17001 master - 0\nid2 127.0.0.1:7002@17002 master - 0";
+        let line = telling_line(nodes, Some("*127.0.0.1:7001@17001 master,fail - *"));
+        assert_eq!(line, "id1 127.0.0.1:7001@17001 master - 0");
+        assert_eq!(telling_line("one\ntwo", None), "one");
+        assert_eq!(telling_line("", Some("*x*")), "");
+    }
 
     #[test]
     fn a_pattern_is_a_command_or_how_it_begins() {

@@ -404,7 +404,7 @@ fn each_fact_of_a_cluster_says_what_it_saw() {
         ("{on: n1, node: n1, owns: 2}", &["CLUSTER ADDSLOTS 5"], "`n1` owns 1 slots.", &["CLUSTER ADDSLOTS 6"]),
         ("{on: n1, node: n1, epoch: 3}", &["PING"], "`n1` is in epoch 0.", &["CLUSTER SET-CONFIG-EPOCH 3"]),
         ("{on: n1, node: n1, replicas: 1}", &["PING"], "`n1` has 0 working replicas.", &[]),
-        ("{on: n1, node: n1, health: failed}", &["PING"], "`n1` is online.", &[]),
+        ("{on: n1, node: n1, health: failed}", &["PING"], "`n1` is well.", &[]),
         (
             "slot: {on: n1, number: 5, owner: n1}",
             &["CLUSTER ADDSLOTS 6"],

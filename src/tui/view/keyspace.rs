@@ -37,7 +37,7 @@ pub fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
         let how = match instance.state {
             State::Crashed => "It crashed: what was only in its memory is gone.",
             State::Failed => "It did not start; its log says why.",
-            _ => "It was stopped.",
+            _ => "It ended, or has not been started yet.",
         };
         return vec![
             Line::styled(format!("{} is not running.", clean(&instance.name)), theme.style(Role::Bad)),
