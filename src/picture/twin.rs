@@ -7,9 +7,6 @@ use super::{Look, keys};
 use crate::losses::{self, Account};
 use crate::snapshot::{Instance, State};
 
-/// Servers that stand side by side; more have no room.
-pub const SIDES_MAX: usize = 4;
-
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Twin {
     pub sides: Vec<Side>,
@@ -36,12 +33,14 @@ pub struct Side {
 /// What is asked about first; other parameters follow by name. Those behind are different by nature.
 const FIRST: &[&str] = &["maxmemory", "maxmemory-policy", "appendonly", "appendfsync", "save"];
 const LAST: &[&str] = &["port", "dir", "dbfilename", "appenddirname", "appendfilename", "pidfile", "logfile"];
+/// Old names of other parameters.
+const ALIASES: &[&str] = &["slaveof"];
 /// Never shown.
 const SECRET: &[&str] = &["requirepass", "masterauth", "tls-key-file-pass", "tls-client-key-file-pass"];
 
 pub fn of(look: &Look) -> Twin {
     let accounts = losses::accounts(look.world, look.events);
-    let shown: Vec<&Instance> = look.world.instances.iter().take(SIDES_MAX).collect();
+    let shown: Vec<&Instance> = look.world.instances.iter().collect();
     let sides = shown
         .iter()
         .zip(accounts)
@@ -82,6 +81,7 @@ fn differs(instances: &[&Instance]) -> Vec<(String, Vec<String>)> {
     let mut rows: Vec<(String, Vec<String>)> = first
         .config
         .iter()
+        .filter(|(name, _)| !ALIASES.contains(&name.as_str()))
         .map(|(name, _)| {
             let values = instances.iter().map(|instance| match instance.config.is_empty() {
                 true => "?".to_owned(),

@@ -163,6 +163,23 @@ fn the_atlas_lists_all_commands_by_groups() {
 }
 
 #[test]
+fn of_six_servers_side_by_side_all_are_seen() {
+    // Four had room, and the other two were not even counted.
+    let mut model = model_of_two((120, 40));
+    model.scene = shop();
+    let mut derived = (*model.scene.derived).clone();
+    let side = derived.twin.sides[0].clone();
+    derived.twin.sides =
+        (1..=6).map(|n| crate::picture::twin::Side { instance: format!("n{n}"), ..side.clone() }).collect();
+    model.scene.derived = derived.into();
+    (model.picture, model.picture_up) = (Picture::Twin, true);
+    let shown = text(&model);
+    for n in 1..=6 {
+        assert!(shown.contains(&format!("n{n} :")), "{shown}");
+    }
+}
+
+#[test]
 fn servers_side_by_side_show_what_differs_and_what_each_lost() {
     picture_frames("servers", &shop(), Picture::Twin);
     let mut model = model_of_two((120, 40));

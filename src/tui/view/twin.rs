@@ -1,4 +1,4 @@
-//! Servers side by side: a column each, a row for each thing to compare.
+//! Servers side by side: a column each, a row for each thing to compare; in several tables below each other, where they are many.
 
 use super::super::model::Model;
 use super::super::text::{clean, fit, wrap};
@@ -11,17 +11,41 @@ use crate::snapshot::State;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+/// Servers in one table at most.
+const ABREAST_MAX: usize = 4;
+
 pub fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
-    let theme = &model.theme;
     let twin = &model.scene.derived.twin;
     if twin.sides.is_empty() {
-        return vec![Line::styled("No server here.", theme.style(Role::Dim))];
+        return vec![Line::styled("No server here.", model.theme.style(Role::Dim))];
     }
+    let tables = twin.sides.len().div_ceil(ABREAST_MAX);
+    let abreast = twin.sides.len().div_ceil(tables);
+    let mut lines = Vec::new();
+    for (n, sides) in twin.sides.chunks(abreast).enumerate() {
+        if n > 0 {
+            lines.push(Line::default());
+        }
+        let from = n * abreast;
+        let differs = twin.differs.iter().map(|(name, values)| (name.as_str(), &values[from..from + sides.len()]));
+        lines.extend(table(model, columns, abreast, sides, differs.collect()));
+    }
+    lines
+}
+
+fn table(
+    model: &Model,
+    columns: usize,
+    abreast: usize,
+    sides: &[Side],
+    differs: Vec<(&str, &[String])>,
+) -> Vec<Line<'static>> {
+    let theme = &model.theme;
     let label = if columns >= 60 { 18 } else { 12 };
-    let wide = columns.saturating_sub(label) / twin.sides.len();
+    let wide = columns.saturating_sub(label) / abreast;
     let table = Table { model, label, wide };
     let each = |of: &dyn Fn(&Side) -> (String, Role)| -> Vec<(String, Style)> {
-        twin.sides.iter().map(of).map(|(text, role)| (text, theme.style(role))).collect()
+        sides.iter().map(of).map(|(text, role)| (text, theme.style(role))).collect()
     };
     let running = |side: &Side| side.state == State::Running;
     let told = |side: &Side, text: String| if running(side) { (text, Role::Text) } else { (String::new(), Role::Dim) };
@@ -32,16 +56,16 @@ pub fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
             false => (format!("{} {}", clean(&side.instance), state(side.state)), Role::Bad),
         }),
     );
-    if twin.sides.iter().any(|side| side.maxmemory_bytes > 0) {
-        lines.push(table.bars(&twin.sides));
+    if sides.iter().any(|side| side.maxmemory_bytes > 0) {
+        lines.push(table.bars(sides));
     }
     lines.extend(table.rows("memory", each(&|side| told(side, memory(side)))));
     lines.extend(table.rows("keys", each(&counts)));
     lines.extend(table.rows("on disk", each(&|side| told(side, side.keeps.clone()))));
-    lines.extend(losses(&table, &twin.sides));
-    if twin.sides.len() > 1 && !twin.differs.is_empty() {
+    lines.extend(losses(&table, sides));
+    if abreast > 1 && !differs.is_empty() {
         lines.push(Line::styled("settings that differ", theme.style(Role::Dim)));
-        lines.extend(twin.differs.iter().flat_map(|(name, values)| {
+        lines.extend(differs.iter().flat_map(|(name, values)| {
             table.rows(name, values.iter().map(|value| (clean(value), theme.style(Role::Text))).collect())
         }));
     }
