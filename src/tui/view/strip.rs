@@ -73,7 +73,7 @@ fn message(model: &Model, choices: bool) -> Said {
     let theme = &model.theme;
     let plain = |text: &str| vec![Span::raw(super::super::text::clean(text))];
     if let Some(notice) = &model.notice {
-        return (theme.symbols.here.to_owned(), Role::Warn, plain(notice));
+        return (theme.symbols.here.to_owned(), Role::Warn, marked(notice, theme));
     }
     if let Some(Overlay::Paste { lines, .. }) = &model.overlay {
         return (
