@@ -31,6 +31,22 @@ pub fn run(desk: &mut Desk, terminal: bool) -> io::Result<()> {
     plain.line(&format!("You leave at {}. Everything is kept.", desk.place()))
 }
 
+/// What is printed while `input` is typed by somebody who takes `pace` for each line.
+///
+/// # Errors
+/// None in practice: it is written to memory.
+pub fn told(desk: &mut Desk, input: &str, pace: Millis) -> io::Result<String> {
+    let reader = Reader::Pipe(Box::new(io::Cursor::new(input.to_owned())));
+    let mut plain = Plain::new(Vec::new(), reader, false);
+    plain.begin(desk)?;
+    while !plain.quit {
+        let late = desk.advance(pace);
+        plain.tell(desk, late)?;
+        plain.turn(desk)?;
+    }
+    String::from_utf8(plain.out).map_err(io::Error::other)
+}
+
 struct Plain<W> {
     out: W,
     reader: Reader,

@@ -3,4 +3,3 @@
 mod fixture;
 mod frames;
 mod steps;
-mod walk;

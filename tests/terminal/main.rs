@@ -1,6 +1,8 @@
 //! The real binary in a real pseudo-terminal: what a person would see, press and lose.
 #![cfg(unix)]
 
+mod walk;
+
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, channel};
