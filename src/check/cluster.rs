@@ -188,7 +188,7 @@ impl ClusterCheck {
                     };
                     let (met, fact) = judge_node(world, view, node, want);
                     // What a node says of itself is so; of others it may know less, or more.
-                    (met, if node.myself { fact } else { format!("For `{who}` {fact}") })
+                    (met, if node.myself { fact } else { format!("For `{who}`, {fact}") })
                 }
             };
             if !met {

@@ -267,8 +267,8 @@ impl SawCheck {
         let what = match (&self.first.cmd, &self.first.word, &self.first.output) {
             (Some(cmd), _, _) => format!("`{}`", readable(cmd)),
             (_, Some(word), _) => format!("`{}`", readable(word)),
-            (_, _, Some(output)) => format!("a line that prints `{}`", readable(output)),
-            _ => "such a reply".into(),
+            (_, _, Some(output)) => format!("A line that prints `{}`", readable(output)),
+            _ => "Such a reply".into(),
         };
         if hits > 0 {
             return format!("{what} was seen {}.", times(hits));

@@ -210,7 +210,7 @@ const PLANTED: &[Planted] = &[
         "saw",
         "saw: {output: \"*cannot*|*nothing*\"}",
         &["PING"],
-        "a line that prints `cannot` has not been seen.",
+        "A line that prints `cannot` has not been seen.",
         &["ops: echo nothing"],
     ),
     planted(
