@@ -501,7 +501,8 @@ pub fn hot_words(facts: &Facts) -> Option<String> {
         more => format!(" and {more} more"),
     };
     Some(match most {
-        1 => format!("one key each in slot {slots}{more}"),
+        1 if facts.used == 1 => format!("one key, in slot {slots}"),
+        1 => format!("one key each in slots {slots}{more}"),
         _ => format!("slots with the most keys: {slots}{more}"),
     })
 }
@@ -630,7 +631,7 @@ mod tests {
     fn keys_are_told_by_slot_and_slots_with_many_first() {
         let facts = |hot: &[(u16, usize)], used| Facts { hot: hot.to_vec(), used, ..Facts::default() };
         assert_eq!(hot_words(&facts(&[], 0)), None);
-        assert_eq!(hot_words(&facts(&[(7, 1), (9, 1)], 4)).as_deref(), Some("one key each in slot 7, 9 and 2 more"));
+        assert_eq!(hot_words(&facts(&[(7, 1), (9, 1)], 4)).as_deref(), Some("one key each in slots 7, 9 and 2 more"));
         assert_eq!(hot_words(&facts(&[(9, 3), (7, 1)], 2)).as_deref(), Some("slots with the most keys: 9 (3), 7 (1)"));
     }
 

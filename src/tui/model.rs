@@ -313,7 +313,7 @@ impl Model {
         pictures
     }
 
-    /// The server that the active terminal speaks to, else the first: index into the world's instances, and the db.
+    /// The server that the active terminal speaks to, else the first that runs: index into the world's instances, and the db.
     pub fn here(&self) -> Option<(usize, usize)> {
         let name = self.scene.terminals.get(self.active).map(|t| t.name.as_str());
         let instances = &self.scene.world.instances;
@@ -324,7 +324,10 @@ impl Model {
                 let client = instance.clients.iter().find(|c| c.terminal.as_deref() == name && name.is_some())?;
                 Some((i, client.db))
             })
-            .or(if instances.is_empty() { None } else { Some((0, 0)) })
+            .or_else(|| {
+                let running = instances.iter().position(|instance| instance.state == snapshot::State::Running);
+                (!instances.is_empty()).then(|| (running.unwrap_or(0), 0))
+            })
     }
 
     /// Remembers how long each TTL was when it was first seen, which is what its bar runs down from.

@@ -171,6 +171,7 @@ fn of_six_servers_side_by_side_all_are_seen() {
     let side = derived.twin.sides[0].clone();
     derived.twin.sides =
         (1..=6).map(|n| crate::picture::twin::Side { instance: format!("n{n}"), ..side.clone() }).collect();
+    derived.twin.differs.clear();
     model.scene.derived = derived.into();
     (model.picture, model.picture_up) = (Picture::Twin, true);
     let shown = text(&model);

@@ -27,7 +27,10 @@ pub fn lines(model: &Model, columns: usize) -> Vec<Line<'static>> {
             lines.push(Line::default());
         }
         let from = n * abreast;
-        let differs = twin.differs.iter().map(|(name, values)| (name.as_str(), &values[from..from + sides.len()]));
+        let differs = twin
+            .differs
+            .iter()
+            .filter_map(|(name, values)| Some((name.as_str(), values.get(from..from + sides.len())?)));
         lines.extend(table(model, columns, abreast, sides, differs.collect()));
     }
     lines
