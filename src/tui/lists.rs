@@ -160,7 +160,7 @@ fn lesson(model: &Model, row: &LessonRow) -> Item {
     };
     let how_far = match (here, solved) {
         _ if is_done(model, row) => "done".to_owned(),
-        (true, n) => format!("you are here, {n} of {total} exercises done"),
+        (true, n) => format!("here, {n} of {total} exercises done"),
         (false, 0) => format!("{total} exercises, about {} min", row.minutes),
         (false, n) => format!("{n} of {total} exercises done"),
     };

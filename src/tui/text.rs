@@ -143,11 +143,20 @@ pub fn wrap_behind(
         .collect()
 }
 
-/// A line of a terminal as rows: what the lab says wraps between words, as far in as it begins; what a server or a person typed
-/// folds at the margin.
+/// A line of a terminal as rows: what the lab says wraps between words, as far in as it begins, or behind its label; what a
+/// server or a person typed folds at the margin.
 pub fn printed(line: &console::Line, style: impl Fn(Class) -> Style, columns: usize) -> Vec<Line<'static>> {
     let spans: Vec<Span<'static>> =
         line.0.iter().map(|span| Span::styled(span.text.clone(), style(span.class))).collect();
+    let label = match line.0.first() {
+        Some(first) if first.class == Class::Title => first.text.ends_with(' '),
+        Some(first) if first.class == Class::Key => first.text.ends_with("  "),
+        _ => false,
+    };
+    if label && spans.len() > 1 && spans[0].width() * 2 < columns {
+        let inset = Span::raw(" ".repeat(spans[0].width()));
+        return wrap_behind(spans[0].clone(), inset, &spans[1..], columns);
+    }
     let lab = line.0.iter().any(|span| matches!(span.class, Class::Note | Class::Good | Class::Bad | Class::Title));
     if !lab {
         return fold(&spans, columns);

@@ -72,10 +72,15 @@ fn listed(model: &Model, frame: &mut Frame, title: &str, list: &List) {
     cursor(frame, inner.x + (8 + width(&list.wanted)) as u16, inner.y);
     let rows = usize::from(inner.height).saturating_sub(2);
     let columns = usize::from(inner.width);
-    let says = named().map(|item| width(&item.says)).max().unwrap_or(0);
-    // Names get all the room that the longest explanation leaves, and two fifths at the least.
-    let left = named().map(|item| width(&item.left)).max().unwrap_or(0);
-    let left = left.min((columns * 2 / 5).max(columns.saturating_sub(says + 4)));
+    let says = named().map(|item| width(&said(item))).max().unwrap_or(0);
+    let left = name_columns(named().map(|item| width(&item.left)), says, columns);
+    // What a row has no room for is said above them while that row is chosen.
+    if let Some(item) = items.get(list.selected)
+        && !fits(item, left, columns)
+    {
+        let says = cut(&said(item), columns, theme.symbols.cut);
+        put(frame, inner.x, inner.y + 1, inner.width, Line::styled(says, theme.style(Role::Note)));
+    }
     let top = (list.selected + 1).saturating_sub(rows.max(1));
     if items.is_empty() {
         put(frame, inner.x, inner.y + 2, inner.width, Line::styled("Nothing of that name.", theme.style(Role::Dim)));
@@ -86,6 +91,26 @@ fn listed(model: &Model, frame: &mut Frame, title: &str, list: &List) {
     }
 }
 
+/// Where explanations begin: behind all names, if the longest explanation, `says`, fits there; else behind nine of ten and not
+/// beyond the middle. Longer names push theirs along.
+fn name_columns(names: impl Iterator<Item = usize>, says: usize, columns: usize) -> usize {
+    let mut wide: Vec<usize> = names.collect();
+    wide.sort_unstable();
+    if let Some(longest) = wide.last().filter(|longest| **longest + says + 4 <= columns) {
+        return *longest;
+    }
+    wide.get(wide.len() * 9 / 10).copied().unwrap_or(0).min(columns / 2)
+}
+
+/// What a row says, without the marks of code.
+fn said(item: &Item) -> String {
+    item.says.replace('`', "")
+}
+
+fn fits(item: &Item, left: usize, columns: usize) -> bool {
+    item.choice == Choice::Title || width(&item.left).max(left) + width(&said(item)) + 4 <= columns
+}
+
 fn row(model: &Model, item: &Item, selected: bool, left: usize, columns: usize) -> Line<'static> {
     let theme = &model.theme;
     if item.choice == Choice::Title {
@@ -93,7 +118,8 @@ fn row(model: &Model, item: &Item, selected: bool, left: usize, columns: usize) 
         return Line::styled(item.left.clone(), style);
     }
     let mark = if selected { theme.symbols.focus } else { " " };
-    let text = cut(&item.says, columns.saturating_sub(left + 4), theme.symbols.cut);
+    let left = width(&item.left).max(left).min(columns.saturating_sub(12));
+    let text = cut(&said(item), columns.saturating_sub(left + 4), theme.symbols.cut);
     let (strong, dim) = if selected {
         (theme.style(Role::Selected), theme.style(Role::Selected))
     } else {
