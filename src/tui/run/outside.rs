@@ -151,7 +151,6 @@ impl<'a> Outside<'a> {
     }
 
     /// `span` passes in the lab, whatever the clock says.
-    #[cfg(test)]
     pub fn wait(&mut self, model: &mut Model, span: Millis, screen: &mut dyn Surface) -> io::Result<bool> {
         let response = self.desk.advance(span);
         self.later(model, response, screen)
