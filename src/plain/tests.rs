@@ -1,3 +1,5 @@
+//! What plain mode says when one exercise ends and the next begins. Whole lessons are walked in tests/terminal/walk.rs.
+
 use super::*;
 use crate::backend::lesson::embedded;
 use crate::learn::Nowhere;
