@@ -93,7 +93,8 @@ fn a_group_shares_a_stream_out() {
             ask(&format!("XADD orders {number}-0 sku {number}"));
         }
         // Streams by name: a map in RESP3, a list of pairs in RESP2; both read as pairs.
-        type Read = Vec<(String, Vec<(String, BTreeMap<String, String>)>)>;
+        type Entries = Vec<(String, BTreeMap<String, String>)>;
+        type Read = Vec<(String, Entries)>;
         let read: Read =
             redis::from_redis_value(ask("XREADGROUP GROUP billing ann COUNT 2 STREAMS orders >")).expect("streams");
         let (name, entries) = &read[0];
@@ -101,7 +102,7 @@ fn a_group_shares_a_stream_out() {
         assert_eq!((name.as_str(), ids.as_slice()), ("orders", &["1-0", "2-0"][..]));
         assert_eq!(entries[1].1["sku"], "2");
         assert_eq!(ask("XACK orders billing 1-0"), Value::Int(1));
-        let claimed: (String, Vec<(String, BTreeMap<String, String>)>, Vec<String>) =
+        let claimed: (String, Entries, Vec<String>) =
             redis::from_redis_value(ask("XAUTOCLAIM orders billing bob 0 0")).expect("what was pending");
         assert_eq!((claimed.0.as_str(), claimed.1[0].0.as_str(), claimed.2.len()), ("0-0", "2-0", 0));
     }
