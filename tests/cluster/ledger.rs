@@ -71,6 +71,11 @@ impl Ledger {
         }
     }
 
+    /// Whether this epoch and id are those of an election.
+    pub fn elected(&self, of: &(u64, String)) -> bool {
+        self.elected.contains(of)
+    }
+
     /// Epochs in which more than one node has had slots.
     pub fn shared_epochs(&self) -> Vec<u64> {
         self.owners.iter().filter(|(_, owners)| owners.len() > 1).map(|(epoch, _)| *epoch).collect()

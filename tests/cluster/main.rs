@@ -8,6 +8,8 @@ mod failover;
 
 mod ledger;
 
+mod moves;
+
 mod storms;
 
 mod manager;
