@@ -1,7 +1,7 @@
 //! One redis-server process of the machine: a slot that keeps its name while processes in it come and go.
 
 use crate::base::Millis;
-use crate::engine::Instance;
+use crate::engine::{Instance, cluster};
 use crate::snapshot::State;
 
 /// serverCron runs this often (`hz 10`).
@@ -27,9 +27,11 @@ pub struct Process {
     /// None unless it runs.
     pub instance: Option<Box<Instance>>,
     pub next_client: u64,
+    /// Where its cluster bus listens, of the running process; None of a server that is no cluster node.
+    pub bus_port: Option<u16>,
     /// When something is due in it; None while unknown, because something happened since it was worked out.
     due: Option<Option<Millis>>,
-    /// The process and the revision of its configuration that `port` and `dir` are of.
+    /// The process and the revision of its configuration that `port`, `dir` and `bus_port` are of.
     seen: (u32, u64),
 }
 
@@ -47,6 +49,7 @@ impl Process {
             started_at: Millis::ZERO,
             instance: None,
             next_client: 0,
+            bus_port: None,
             due: None,
             seen: (0, 0),
         }
@@ -76,6 +79,7 @@ impl Process {
         {
             self.seen = (self.pid, instance.config.revision());
             self.port = instance.config.port;
+            self.bus_port = instance.config.cluster_enabled.then(|| cluster::bus_port(&instance.config));
             let dir = instance.config.text("dir");
             if dir.strip_prefix(b"/") != Some(self.dir.as_bytes()) {
                 self.dir = super::disk::resolve(&self.dir, &dir.lossy());

@@ -7,7 +7,7 @@ use crate::base::Millis;
 use crate::engine::cluster::NodeId;
 use crate::engine::hooks::Buffers;
 use crate::engine::link::{Address, LinkId};
-use crate::engine::{ClientId, Input, Instance, Output};
+use crate::engine::{ClientId, Input, Output};
 use crate::port::NetworkChange;
 use crate::resp::{Reply, decode, encode};
 use crate::snapshot;
@@ -219,7 +219,7 @@ impl World {
     fn dial(&mut self, at: usize, link: LinkId, address: &Address) {
         let here = HERE.contains(&address.host.as_str());
         let target = self.processes.iter().enumerate().find_map(|(slot, process)| {
-            let bus = process.instance.as_deref().and_then(bus_port);
+            let bus = process.bus_port.filter(|_| process.is_running());
             match address.port {
                 port if port == process.port => Some((slot, false)),
                 port if Some(port) == bus => Some((slot, true)),
@@ -328,10 +328,7 @@ impl World {
         let wire = &self.network.wires[&number];
         let (at, bus, port) = (wire.process(End::Listener), wire.bus, wire.port);
         let process = &self.processes[at];
-        let listens = process.instance.as_deref().is_some_and(|instance| match bus {
-            true => bus_port(instance) == Some(port),
-            false => process.port == port,
-        });
+        let listens = process.is_running() && if bus { process.bus_port == Some(port) } else { process.port == port };
         if !listens || wire.side(End::Dialler) == Side::Nobody {
             self.network.send(number, End::Dialler, What::Refused, self.now);
             return;
@@ -385,11 +382,4 @@ impl World {
         let out = self.step(at, input);
         self.absorb(at, None, out);
     }
-}
-
-/// Where a cluster node's bus listens; None of a server that is none.
-fn bus_port(instance: &Instance) -> Option<u16> {
-    let config = &instance.config;
-    let own = u16::try_from(config.int("cluster-port")).ok().filter(|port| *port != 0);
-    config.flag("cluster-enabled").then(|| own.unwrap_or(config.port.wrapping_add(BUS_OFFSET)))
 }

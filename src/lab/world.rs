@@ -187,17 +187,17 @@ impl World {
         let now = self.now;
         let arrival = self.network.next_arrival().filter(|_| !self.network.frozen).map(|at| at.max(now));
         let arrivals = arrival.into_iter().chain(self.network.next_surrender());
-        let processes = self.processes.iter_mut().enumerate();
-        let ticks: Vec<_> = processes.filter_map(|(index, process)| Some((process.next_tick(now)?, index))).collect();
         let jobs = self.cron.iter().map(|job| next_run(job, self.started_at, now));
-        let Some(at) = ticks.iter().map(|(at, _)| *at).chain(jobs).chain(arrivals).min().filter(|at| *at <= target)
-        else {
+        let ticks = self.processes.iter_mut().filter_map(|process| process.next_tick(now));
+        let Some(at) = ticks.chain(jobs).chain(arrivals).min().filter(|at| *at <= target) else {
             return false;
         };
+        let due: Vec<usize> =
+            (0..self.processes.len()).filter(|index| self.processes[*index].next_tick(now) == Some(at)).collect();
         self.set_clock(at);
         self.settle();
         self.surrender_wires();
-        for (_, process) in ticks.into_iter().filter(|(due, _)| *due == at) {
+        for process in due {
             self.tick(process);
             self.settle();
         }

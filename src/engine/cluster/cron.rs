@@ -53,14 +53,16 @@ impl Turn<'_> {
 
     /// What the configuration says of this node.
     pub fn announce(&mut self) {
-        let settings = self.settings.clone();
+        let settings = &self.settings;
         let me = self.cluster.me_mut();
         (me.port, me.tls_port, me.bus_port) = (settings.port, settings.tls_port, settings.bus_port);
         if !settings.announce_host.is_empty() {
-            me.host = settings.announce_host;
+            me.host.clone_from(&settings.announce_host);
         }
         let mut changed = me.hostname != settings.hostname || me.human_name != settings.human_name;
-        (me.hostname, me.human_name) = (settings.hostname, settings.human_name);
+        if changed {
+            (me.hostname, me.human_name) = (settings.hostname.clone(), settings.human_name.clone());
+        }
         let flags = me.flags;
         me.flags.clear(Flags::NOFAILOVER);
         if settings.no_failover {

@@ -49,7 +49,7 @@ mod turn;
 
 pub use node::{Flags, Handle, Node, NodeId};
 pub use state::Cluster;
-pub use turn::{Effect, Settings, Turn};
+pub use turn::{Effect, Settings, Turn, bus_port};
 
 /// A line of the log at the level `notice`.
 fn notice(line: String) -> crate::engine::Output {

@@ -92,8 +92,21 @@ impl Flags {
     ];
 
     pub fn words(self) -> String {
-        let set: Vec<&str> = Flags::WORDS.iter().filter(|(flag, _)| self.any(*flag)).map(|(_, word)| *word).collect();
-        if set.is_empty() { String::from("noflags") } else { set.join(",") }
+        let mut text = String::new();
+        self.put_words(&mut text);
+        text
+    }
+
+    pub fn put_words(self, text: &mut String) {
+        let mut gap = "";
+        for (_, word) in Flags::WORDS.iter().filter(|(flag, _)| self.any(*flag)) {
+            text.push_str(gap);
+            text.push_str(word);
+            gap = ",";
+        }
+        if gap.is_empty() {
+            text.push_str("noflags");
+        }
     }
 
     /// The reverse of `words`. None: an unknown word.

@@ -184,7 +184,8 @@ impl Instance {
             effects: Vec::new(),
         };
         let result = act(&mut turn);
-        let effects = std::mem::take(&mut turn.effects);
+        let (effects, settings) = (std::mem::take(&mut turn.effects), turn.settings);
+        cluster.settings = Some((self.config.revision(), settings));
         self.cluster = Some(cluster);
         self.carry_out_effects(env, effects, out);
         Some(result)
@@ -195,7 +196,6 @@ impl Instance {
         let revision = self.config.revision();
         let kept = cluster.settings.take().filter(|(of, _)| *of == revision);
         let (_, mut settings) = kept.unwrap_or_else(|| (revision, Settings::of(&self.config)));
-        cluster.settings = Some((revision, settings.clone()));
         settings.offset = self.replication_offset() as i64;
         settings.data_age = self.silence_of_primary(now);
         settings.has_primary = self.replication.primary.is_some();

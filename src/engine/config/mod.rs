@@ -174,7 +174,7 @@ impl Config {
 
     /// Whether a yes/no parameter says yes.
     pub fn flag(&self, name: &str) -> bool {
-        *self.text(name) == *b"yes"
+        *self.bytes_of(known(name)) == *b"yes"
     }
 
     /// What the clients' buffers may take together, by `maxmemory-clients`; None: as much as they like. Never less than 128
@@ -191,8 +191,7 @@ impl Config {
 
     /// A number or an amount of memory; a share of memory (`5%`) is negative.
     pub fn int(&self, name: &str) -> i64 {
-        let text = self.text(name);
-        let text = text.lossy();
+        let text = String::from_utf8_lossy(self.bytes_of(known(name)));
         match text.strip_suffix('%') {
             Some(percent) => -percent.parse::<i64>().unwrap_or(0),
             None => text.parse::<i128>().map_or(0, |number| number.min(i64::MAX.into()) as i64),
@@ -201,6 +200,10 @@ impl Config {
 
     pub fn text_of(&self, parameter: &Parameter) -> Bytes {
         self.changed.get(parameter.name).cloned().unwrap_or_else(|| Bytes::from(parameter.default))
+    }
+
+    fn bytes_of(&self, parameter: &Parameter) -> &[u8] {
+        self.changed.get(parameter.name).map_or(parameter.default.as_bytes(), |text| text)
     }
 
     /// Sets a parameter from one text, split at blanks where it takes several words, as CONFIG SET does. Err: the reason

@@ -4,6 +4,9 @@
 //! that this engine does not act on (TLS, syslog, defragmentation ...) are kept all the same: a real redis.conf loads,
 //! and says what it says.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 /// What a parameter takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -275,9 +278,16 @@ pub const PARAMETERS: &[Parameter] = &[
 
 /// The parameter of that name, old or new, in any case; and whether it was the old one.
 pub fn find(name: &[u8]) -> Option<(&'static Parameter, bool)> {
-    let is = |it: &str| !it.is_empty() && name.eq_ignore_ascii_case(it.as_bytes());
-    PARAMETERS.iter().find_map(|it| is(it.name).then_some((it, false)).or_else(|| is(it.alias).then_some((it, true))))
+    // Our own code asks by the name itself, some times for each tick of each server.
+    BY_NAME.get(name).or_else(|| BY_NAME.get(name.to_ascii_lowercase().as_slice())).copied()
 }
+
+/// Each parameter by its name and by its older one, and whether that is the older one.
+static BY_NAME: LazyLock<BTreeMap<&'static [u8], (&'static Parameter, bool)>> = LazyLock::new(|| {
+    let names = |it: &'static Parameter| [(it.name, (it, false)), (it.alias, (it, true))];
+    let all = PARAMETERS.iter().flat_map(names).filter(|(name, _)| !name.is_empty());
+    all.map(|(name, found)| (name.as_bytes(), found)).collect()
+});
 
 #[cfg(test)]
 mod tests {
