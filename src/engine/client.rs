@@ -51,6 +51,41 @@ pub struct Watched {
     pub was_expired: bool,
 }
 
+/// Requests that came while they could not be carried out, first come first.
+#[derive(Clone, Debug, Default)]
+pub struct Unserved {
+    requests: VecDeque<Vec<Bytes>>,
+    bytes: usize,
+}
+
+impl Unserved {
+    pub fn push_back(&mut self, args: Vec<Bytes>) {
+        self.bytes += bytes_of(&args);
+        self.requests.push_back(args);
+    }
+
+    pub fn push_front(&mut self, args: Vec<Bytes>) {
+        self.bytes += bytes_of(&args);
+        self.requests.push_front(args);
+    }
+
+    pub fn pop_front(&mut self) -> Option<Vec<Bytes>> {
+        let args = self.requests.pop_front()?;
+        self.bytes -= bytes_of(&args);
+        Some(args)
+    }
+
+    /// What they take. In Redis they are still in the query buffer, and count as that.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// What a request takes that is kept: its words and where they stand.
+fn bytes_of(args: &[Bytes]) -> usize {
+    args.iter().map(|arg| arg.len() + size_of::<Bytes>()).sum()
+}
+
 /// Both ends of a connection, as CLIENT LIST shows them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ends {
@@ -93,7 +128,7 @@ pub struct Client {
     /// Held back by CLIENT PAUSE: its request stands first in `waiting`.
     pub postponed: bool,
     /// Requests that came while this client was blocked or paused, in order.
-    pub waiting: VecDeque<Vec<Bytes>>,
+    pub waiting: Unserved,
     pub tracking: Option<Box<Tracking>>,
     pub no_evict: bool,
     pub no_touch: bool,
@@ -139,7 +174,7 @@ impl Client {
             reply_mode: ReplyMode::On,
             blocked: None,
             postponed: false,
-            waiting: VecDeque::new(),
+            waiting: Unserved::default(),
             tracking: None,
             no_evict: false,
             no_touch: false,
@@ -176,6 +211,22 @@ impl Client {
         }
     }
 
+    /// Whether it may be ended for its silence: not while it waits or listens, and not if it replicates.
+    fn may_time_out(&self) -> bool {
+        self.blocked.is_none() && !self.is_subscriber() && !self.is_replica() && !self.monitor && !self.primary
+    }
+
+    /// What its transaction's queue takes, as CLIENT LIST's `multi-mem` counts it.
+    fn queued_bytes(&self) -> usize {
+        let words = self.transaction.iter().flat_map(|transaction| &transaction.queue).flat_map(|(_, args)| args);
+        words.map(|arg| arg.len() + size_of::<usize>()).sum()
+    }
+
+    /// What is kept of its requests, in bytes: those that wait, and those of its transaction.
+    pub fn kept_bytes(&self) -> usize {
+        self.waiting.bytes() + self.queued_bytes()
+    }
+
     /// Whether `maxmemory-clients` may end it (`clientEvictionAllowed`).
     pub fn may_be_evicted(&self) -> bool {
         !self.no_evict && !self.primary && !self.is_replica()
@@ -209,10 +260,7 @@ impl Client {
     pub fn describe(&self, now: Millis, request: Option<&[Bytes]>, buffers: Buffers) -> String {
         let sent = request.map_or(0, crate::resp::encode::request_len);
         let arguments = request.map_or(0, |args| args.iter().map(|arg| arg.len()).sum::<usize>());
-        let queued = self.transaction.as_ref().map_or(0, |transaction| {
-            let words = transaction.queue.iter().flat_map(|(_, args)| args);
-            words.map(|arg| arg.len() + size_of::<usize>()).sum::<usize>()
-        });
+        let queued = self.queued_bytes();
         let query = buffers.query + sent;
         let free = buffers.query_size.saturating_sub(query);
         let (obl, oll, omem) = buffers.output();

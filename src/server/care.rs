@@ -7,6 +7,7 @@ use super::connection::{Connection, Resized};
 use super::event_loop::{Log, Server};
 use crate::base::Millis;
 use crate::engine::ClientId;
+use crate::engine::client::Client;
 use crate::engine::hooks::ClientMemory;
 
 /// Of so few connections all are looked after at each tick.
@@ -50,6 +51,7 @@ impl Server {
         self.connections.values_mut().for_each(|connection| totals[connection.node] += connection.memory());
         for (index, mut normal) in totals.into_iter().enumerate() {
             let Some(node) = &self.nodes[index] else { continue };
+            normal += node.instance.clients.values().map(|client| client.kept_bytes() as u64).sum::<u64>();
             let replicas: u64 = node.instance.replication.replicas.iter().map(|id| self.memory_of(*id)).sum();
             normal -= replicas;
             if let Some(limit) = node.instance.config.client_memory_limit()
@@ -63,6 +65,7 @@ impl Server {
         }
     }
 
+    /// What a client's connection takes, in bytes; what the instance keeps of its requests is not in it.
     fn memory_of(&self, id: ClientId) -> u64 {
         self.connections.get(&self.token_of(id)).map_or(0, Connection::memory)
     }
@@ -71,7 +74,8 @@ impl Server {
     fn evict_clients(&mut self, index: usize, excess: u64, now: Millis, log: &mut Log) -> u64 {
         let Some(node) = &self.nodes[index] else { return 0 };
         let may_go = node.instance.clients.values().filter(|client| client.may_be_evicted());
-        let mut largest: Vec<(u64, ClientId)> = may_go.map(|client| (self.memory_of(client.id), client.id)).collect();
+        let weight = |client: &Client| self.memory_of(client.id) + client.kept_bytes() as u64;
+        let mut largest: Vec<(u64, ClientId)> = may_go.map(|client| (weight(client), client.id)).collect();
         largest.sort();
         let mut freed = 0;
         while freed < excess
@@ -90,17 +94,15 @@ impl Server {
         freed
     }
 
-    /// Cuts a client off that has sent more without end than `client-query-buffer-limit` allows; whether it was.
+    /// Cuts a client off that has sent more than `client-query-buffer-limit` allows without letting it be carried out; whether
+    /// it was. What is sent while it waits for a key or a pause counts too.
     pub(super) fn cut_off_if_too_long(&mut self, token: usize, now: Millis, log: &mut Log) -> bool {
         let (id, connection) = (self.id_of(token), &self.connections[&token]);
-        let held = connection.requests.held();
-        if held <= LEAST_LIMIT {
-            return false;
-        }
         let index = connection.node;
         let Some(node) = &self.nodes[index] else { return false };
         let Some(client) = node.instance.clients.get(&id) else { return false };
-        if held as u64 <= node.instance.config.int("client-query-buffer-limit") as u64 {
+        let held = connection.requests.held() + client.waiting.bytes();
+        if held <= LEAST_LIMIT || held as u64 <= node.instance.config.int("client-query-buffer-limit") as u64 {
             return false;
         }
         let line = client.describe(now, None, connection.buffers());

@@ -47,6 +47,31 @@ fn heard(client: &mut TcpStream, reply: &str) {
     assert_eq!(String::from_utf8_lossy(&bytes), reply);
 }
 
+/// What a client sent while it waited for a key was kept without limit: only requests that were not whole were counted.
+#[test]
+fn who_goes_on_sending_while_it_waits_is_cut_off_in_the_end() {
+    let (stop, begin) = (Arc::new(AtomicBool::new(false)), Arc::new(Barrier::new(1)));
+    let (port, server) = served(&stop, &begin);
+    let mut client = connected(port);
+    client.write_all(b"CONFIG SET client-query-buffer-limit 1048576\r\n").expect("it reads");
+    heard(&mut client, "+OK\r\n");
+    client.write_all(b"BLPOP nothing 0\r\n").expect("it reads");
+    let mut request = Vec::new();
+    encode::request(&mut request, &[b"ECHO".as_slice(), &[b'x'; 1000]]);
+    // The end may come while this is being written.
+    let _ = (0..3000).try_for_each(|_| client.write_all(&request));
+    match client.read(&mut [0; 16]) {
+        Ok(0) => {}
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+        other => panic!("{other:?}"),
+    }
+    let mut other = connected(port);
+    other.write_all(b"PING\r\n").expect("it reads");
+    heard(&mut other, "+PONG\r\n");
+    stop.store(true, Ordering::Relaxed);
+    server.join().expect("it does not panic").expect("the poll works");
+}
+
 /// A request larger than one read used to wait for bytes that had long arrived: the poll tells of them only once, and a
 /// turn read only once. Small requests never showed it.
 #[test]
