@@ -328,25 +328,41 @@ impl Instance {
     /// (`clientsCronHandleTimeout`).
     pub(super) fn close_idle(&mut self, out: &mut Outbox) {
         let (now, limit) = (self.now.secs(), self.config.timeout_secs);
-        let is_idle = |client: &&Client| {
-            now.saturating_sub(client.last_seen_at.secs()) > limit
-                && client.blocked.is_none()
-                && !client.is_subscriber()
-                && !client.is_replica()
-                && !client.monitor
-                && !client.primary
-        };
+        let is_idle =
+            |client: &&Client| client.may_time_out() && now.saturating_sub(client.last_seen_at.secs()) > limit;
         let idle: Vec<ClientId> = self.clients.values().filter(is_idle).map(|client| client.id).collect();
-        for id in idle {
-            out.push(Output::Close(id));
-            self.hang_up(id);
+        idle.into_iter().for_each(|id| self.close_client(id, out));
+    }
+
+    /// When `close_idle` has something to do; None: never, or it is switched off.
+    pub(super) fn next_idle_end(&self) -> Option<Millis> {
+        let limit = self.config.timeout_secs;
+        if limit == 0 || self.cron_paused {
+            return None;
         }
+        let seen = self.clients.values().filter(|client| client.may_time_out()).map(|client| client.last_seen_at);
+        seen.min().map(|at| Millis::from_secs(at.secs().saturating_add(limit).saturating_add(1)))
     }
 
     /// Makes a connection the default user's, who need not log in if they need no password.
     fn begin_as_default(&self, client: &mut Client) {
         client.user = Arc::clone(self.acl.default_user());
         client.authenticated = !self.acl.requires_login();
+    }
+
+    /// Ends a connection: at once, or behind the reply to the command that it has just sent.
+    pub(super) fn drop_client(&mut self, id: ClientId, out: &mut Outbox) {
+        match self.clients.get_mut(&id).filter(|_| self.current == Some(id)) {
+            Some(client) => client.closing = true,
+            None => self.close_client(id, out),
+        }
+    }
+
+    /// Ends a connection at once.
+    pub(super) fn close_client(&mut self, id: ClientId, out: &mut Outbox) {
+        self.note_lost_replica(id, out);
+        out.push(Output::Close(id));
+        self.hang_up(id);
     }
 
     /// Forgets a connection and everything that hung on it.

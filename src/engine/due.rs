@@ -22,9 +22,26 @@ impl Instance {
             .chain(paused)
             .chain(cluster)
             .chain(untracked.then_some(self.now))
+            .chain(self.next_idle_end())
             .chain(self.next_persistence())
             .chain(self.next_shutdown())
             .chain(self.next_replication())
             .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::base::Millis;
+    use crate::engine::testing::Lab;
+
+    // Where only ticks happen at which something is due, `timeout` never ended anybody.
+    #[test]
+    fn the_end_of_a_silent_client_is_due() {
+        let mut lab = Lab::new(1);
+        lab.ask(&["CONFIG", "SET", "timeout", "60"]);
+        assert_eq!(lab.instance.next_due(), Some(Millis::from_secs(lab.now.secs() + 61)));
+        lab.ask(&["SUBSCRIBE", "news"]);
+        assert_eq!(lab.instance.next_due(), None, "a listener may be silent");
     }
 }

@@ -51,9 +51,7 @@ impl Instance {
         out.push(Output::Log(format!(
             "# Client {line} scheduled to be closed ASAP for overcoming of output buffer limits."
         )));
-        self.note_lost_replica(id, out);
-        out.push(Output::Close(id));
-        self.hang_up(id);
+        self.close_client(id, out);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::engine::client::{Client, ClientId};
 use crate::engine::commands::Entry;
 use crate::engine::hooks::Buffers;
 use crate::engine::refusal::Refusal;
-use crate::engine::{Instance, Outbox, Output};
+use crate::engine::{Instance, Outbox};
 use std::sync::Arc;
 
 impl Denied {
@@ -110,18 +110,6 @@ impl Instance {
                 (client.user, client.authenticated) = (Arc::clone(&nobody), false);
             }
             self.drop_client(id, out);
-        }
-    }
-
-    /// Ends a connection: at once, or behind the reply to the command that it has just sent.
-    fn drop_client(&mut self, id: ClientId, out: &mut Outbox) {
-        if self.current == Some(id) {
-            if let Some(client) = self.clients.get_mut(&id) {
-                client.closing = true;
-            }
-        } else {
-            out.push(Output::Close(id));
-            self.hang_up(id);
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::base::{Bytes, Millis};
 use crate::engine::client::{Client, ClientId, ReplyMode};
 use crate::engine::command::{ADMIN, Command, LOADING, NOSCRIPT, Outcome, STALE};
 use crate::engine::refusal::{self, Refusal};
-use crate::engine::{Call, Output, Pause, commands};
+use crate::engine::{Call, Pause, commands};
 use crate::resp::Reply;
 
 pub const COMMANDS: &[Command] = &[Command {
@@ -311,14 +311,7 @@ fn kill(call: &mut Call) -> Outcome {
     let me = call.client;
     let doomed = call.server.clients.values().filter(|client| filter.fits(client, me));
     let doomed: Vec<ClientId> = doomed.map(|client| client.id).collect();
-    for id in &doomed {
-        if *id == me {
-            call.me_mut().closing = true;
-        } else {
-            call.out.push(Output::Close(*id));
-            call.server.hang_up(*id);
-        }
-    }
+    doomed.iter().for_each(|id| call.server.drop_client(*id, call.out));
     match (old_form, doomed.len()) {
         (true, 0) => Err(Refusal::new("ERR No such client")),
         (true, _) => Ok(Reply::OK),

@@ -470,7 +470,7 @@ impl Instance {
         for id in waiting {
             let Some(image) = image else {
                 warning(out, "SYNC failed. BGSAVE child returned an error");
-                self.drop_replica(id, out);
+                self.close_client(id, out);
                 continue;
             };
             let mark = env.rng.hex40();
@@ -510,7 +510,7 @@ impl Instance {
             replica.state = State::RdbSent;
             notice(out, format!("RDB transfer completed, rdb only replica ({name}) should be disconnected asap"));
             if starts_on_ack {
-                self.drop_replica(id, out);
+                self.close_client(id, out);
             }
             return;
         }

@@ -103,7 +103,7 @@ impl Instance {
         let late: Vec<ClientId> = late.map(|(client, _)| client.id).collect();
         for id in late {
             warning(out, format!("Disconnecting timedout replica (streaming sync): {}", self.name_of_replica(id)));
-            self.drop_replica(id, out);
+            self.close_client(id, out);
         }
     }
 

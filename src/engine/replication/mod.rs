@@ -372,22 +372,15 @@ impl Instance {
             self.clients.values().filter(|client| client.blocked.is_some()).map(|client| client.id).collect();
         for id in blocked {
             self.end_wait(id, Reply::error(UNBLOCKED), out);
-            out.push(Output::Close(id));
-            self.hang_up(id);
+            self.close_client(id, out);
         }
     }
 
     /// Ends the links to all replicas.
     fn drop_replicas(&mut self, out: &mut Outbox) {
         for id in self.replication.replicas.clone() {
-            self.drop_replica(id, out);
+            self.close_client(id, out);
         }
-    }
-
-    fn drop_replica(&mut self, id: ClientId, out: &mut Outbox) {
-        self.note_lost_replica(id, out);
-        out.push(Output::Close(id));
-        self.hang_up(id);
     }
 
     /// Switches the AOF on again that was off while the data set was replaced.
