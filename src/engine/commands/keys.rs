@@ -204,10 +204,14 @@ fn scan_keys(call: &mut Call) -> Outcome {
 }
 
 fn randomkey(call: &mut Call) -> Outcome {
+    // On a replica and during a pause nothing is removed by being looked at. If then all keys have an expiry, all may be past it:
+    // after so many draws an expired key is the answer, as on Redis' replicas (its paused primaries go on drawing for ever).
+    let mut draws_left = 100;
+    let all_volatile = call.db_ref().volatile_len() == call.db_ref().len();
     while let Some((key, _)) = call.server.dbs[call.db].random(call.rng) {
         let key = key.clone();
-        // A replica does not expire by itself: there an expired key may be the answer.
-        if call.slot(&key).is_some() {
+        draws_left -= i32::from(all_volatile && !call.server.expires_keys());
+        if draws_left == 0 || call.slot(&key).is_some() {
             return Ok(Reply::Bulk(key));
         }
     }
@@ -371,6 +375,20 @@ mod tests {
         ] {
             assert_eq!(events(lines), expected, "{lines:?}");
         }
+    }
+
+    // It looked for a key that is not past its expiry, and while nothing expired there was none: it never came to an end.
+    #[test]
+    fn randomkey_ends_while_nothing_expires_although_all_keys_are_past_their_expiry() {
+        let mut lab = Lab::new(3);
+        lab.ask(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+        lab.ask(&["SET", "session:a1", "alice", "PX", "1"]);
+        lab.ask(&["CLIENT", "PAUSE", "100000", "WRITE"]);
+        lab.now += Millis(10);
+        assert_eq!(lab.ask(&["RANDOMKEY"]), Reply::bulk("session:a1"));
+        assert_eq!(lab.ask(&["EXISTS", "session:a1"]), Reply::Int(0));
+        lab.ask(&["CLIENT", "UNPAUSE"]);
+        assert_eq!(lab.ask(&["RANDOMKEY"]), Reply::Nil);
     }
 
     #[test]
