@@ -3,6 +3,7 @@
 mod tracking;
 
 use super::connection::check_name;
+use super::parse;
 use crate::base::{Bytes, Millis};
 use crate::engine::client::{Client, ClientId, ReplyMode};
 use crate::engine::command::{ADMIN, Command, LOADING, NOSCRIPT, Outcome, STALE};
@@ -388,9 +389,8 @@ fn pause(call: &mut Call) -> Outcome {
         Some(_) if call.is(3, "WRITE") => false,
         Some(_) => return Err(Refusal::new("ERR CLIENT PAUSE mode must be WRITE or ALL")),
     };
-    let span = call.int(2).map_err(|_| Refusal::new("ERR timeout is not an integer or out of range"))?;
-    let span = u64::try_from(span).map_err(|_| Refusal::new("ERR timeout is negative"))?;
-    hold_everybody(call, Millis(span), all);
+    let span = parse::timeout_ms(call, 2)?;
+    hold_everybody(call, span, all);
     Ok(Reply::OK)
 }
 
@@ -489,4 +489,26 @@ fn help(_: &mut Call) -> Outcome {
             "    Will not touch LRU/LFU stats when this mode is on.",
         ],
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::testing::transcript;
+
+    // The longest pause was taken, and no client could ever end it: UNPAUSE would have had to wait as well.
+    #[test]
+    fn a_pause_ends_at_a_moment_that_there_is() {
+        transcript(
+            "
+            > CLIENT PAUSE 9223372036854775807
+            (error) ERR timeout is out of range
+            > CLIENT PAUSE -1
+            (error) ERR timeout is negative
+            > CLIENT PAUSE soon
+            (error) ERR timeout is not an integer or out of range
+            > PING
+            PONG
+        ",
+        );
+    }
 }

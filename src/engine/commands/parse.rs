@@ -58,7 +58,7 @@ pub fn limit_option(call: &Call, index: usize) -> Result<usize, Refusal> {
     Ok(if limit == 0 { usize::MAX } else { limit })
 }
 
-/// Argument `index` as the timeout of a blocking command in whole milliseconds; zero waits for ever.
+/// Argument `index` as a timeout in whole milliseconds; zero lets a blocking command wait for ever.
 pub fn timeout_ms(call: &Call, index: usize) -> Result<Millis, Refusal> {
     let ms = parse_int(&call.args[index]).ok_or(Refusal::new("ERR timeout is not an integer or out of range"))?;
     let ms = u64::try_from(ms).map_err(|_| Refusal::new("ERR timeout is negative"))?;

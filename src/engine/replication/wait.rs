@@ -7,8 +7,8 @@ use crate::base::Millis;
 use crate::engine::call::Call;
 use crate::engine::client::ClientId;
 use crate::engine::command::Outcome;
+use crate::engine::commands::parse;
 use crate::engine::refusal::Refusal;
-use crate::engine::value::string::parse_int;
 use crate::engine::{Env, Instance, Outbox};
 use crate::resp::Reply;
 
@@ -32,7 +32,7 @@ pub fn wait(call: &mut Call) -> Outcome {
         ));
     }
     let replicas = call.int(1)?;
-    let timeout = timeout(call, 2)?;
+    let timeout = parse::timeout_ms(call, 2)?;
     stand(call, replicas, None, timeout)
 }
 
@@ -47,7 +47,7 @@ pub fn waitaof(call: &mut Call) -> Outcome {
         Ok(_) => Refusal::new("ERR value is out of range, must be positive"),
         Err(refusal) => refusal,
     })?;
-    let timeout = timeout(call, 3)?;
+    let timeout = parse::timeout_ms(call, 3)?;
     if call.server.is_replica() {
         return Err(Refusal::new(
             "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.",
@@ -57,11 +57,6 @@ pub fn waitaof(call: &mut Call) -> Outcome {
         return Err(Refusal::new(NO_AOF));
     }
     stand(call, replicas, Some(local), timeout)
-}
-
-fn timeout(call: &Call, index: usize) -> Result<Millis, Refusal> {
-    let ms = parse_int(&call.args[index]).ok_or(Refusal::new("ERR timeout is not an integer or out of range"))?;
-    u64::try_from(ms).map(Millis).map_err(|_| Refusal::new("ERR timeout is negative"))
 }
 
 /// Answers at once if it can, else waits.
