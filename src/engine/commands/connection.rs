@@ -146,6 +146,8 @@ fn hello(call: &mut Call) -> Outcome {
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
         ));
     }
+    let mode = if call.server.cluster.is_some() { "cluster" } else { "standalone" };
+    let role = if call.server.is_replica() { "replica" } else { "master" };
     let me = call.me_mut();
     if let Some(name) = name {
         me.name = name.clone();
@@ -158,8 +160,9 @@ fn hello(call: &mut Call) -> Outcome {
         ("version", Reply::bulk(crate::engine::VERSION)),
         ("proto", Reply::Int(spoken)),
         ("id", Reply::Int(id)),
-        ("mode", Reply::bulk("standalone")),
-        ("role", Reply::bulk("master")),
+        ("mode", Reply::bulk(mode)),
+        // The wire keeps Redis' word for a primary.
+        ("role", Reply::bulk(role)),
         ("modules", Reply::Array(Vec::new())),
     ];
     Ok(Reply::Map(fields.into_iter().map(|(name, value)| (Reply::bulk(name), value)).collect()))
@@ -210,4 +213,28 @@ fn reset(call: &mut Call) -> Outcome {
     let me = call.client;
     call.server.reset_client(me);
     Ok(Reply::status("RESET"))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::testing::Lab;
+    use crate::resp::Reply;
+
+    /// What HELLO says of `field`.
+    fn told(lab: &mut Lab, field: &str) -> Reply {
+        let Reply::Array(parts) = lab.ask(&["HELLO"]) else { panic!("RESP2 has no maps") };
+        let at = parts.iter().position(|part| *part == Reply::bulk(field)).expect("a field");
+        parts[at + 1].clone()
+    }
+
+    #[test]
+    fn hello_tells_the_role_and_the_mode_of_the_server() {
+        let mut lab = Lab::new(1);
+        assert_eq!(
+            (told(&mut lab, "role"), told(&mut lab, "mode")),
+            (Reply::bulk("master"), Reply::bulk("standalone"))
+        );
+        lab.ask(&["REPLICAOF", "127.0.0.1", "7000"]);
+        assert_eq!(told(&mut lab, "role"), Reply::bulk("replica"));
+    }
 }
