@@ -6,6 +6,7 @@
 use super::blocked::Blocked;
 use super::client::{Client, ClientId};
 use super::command::{Command, Outcome};
+use super::commands::Entry;
 use super::config::Limits;
 use super::dict::HashSeed;
 use super::disk::Disk;
@@ -410,19 +411,20 @@ impl<'a> Call<'a> {
     }
 
     /// Runs another command as part of this one (EXEC, scripts): with its own checks of arity and type, no queueing.
-    pub fn nested(&mut self, command: &'static Command, args: &[Bytes]) -> Outcome {
+    pub fn nested(&mut self, entry: &'static Entry, args: &[Bytes]) -> Outcome {
+        let (db, protocol) = (self.me().db, self.me().protocol);
         let mut call = Call {
             args,
-            command,
-            index: super::commands::index(command),
+            command: entry.command,
+            index: entry.index,
             server: self.server,
             now: self.now,
             rng: self.rng,
             disk: self.disk,
             out: self.out,
             client: self.client,
-            db: 0,
-            protocol: self.protocol,
+            db,
+            protocol,
             may_block: false,
             no_touch: self.no_touch,
             again: false,
@@ -430,8 +432,6 @@ impl<'a> Call<'a> {
             pretended_us: 0,
             propagate: Propagate::AsRequested,
         };
-        call.db = call.me().db;
-        call.protocol = call.me().protocol;
         Instance::perform(&mut call)
     }
 }

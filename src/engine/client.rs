@@ -3,6 +3,7 @@
 use super::acl::{self, User};
 use super::blocked::Blocked;
 use super::command::{Command, Flags};
+use super::commands::Entry;
 use super::hooks::Buffers;
 use super::refusal;
 use super::replication::attach::Replica;
@@ -19,7 +20,7 @@ pub struct ClientId(pub u64);
 /// A transaction being queued.
 #[derive(Clone)]
 pub struct Transaction {
-    pub queue: Vec<(&'static Command, Vec<Bytes>)>,
+    pub queue: Vec<(&'static Entry, Vec<Bytes>)>,
     /// A command was refused while queueing: EXEC will answer EXECABORT.
     pub broken: bool,
     /// The flags of all queued commands: EXEC is refused where one of them would be.

@@ -7,7 +7,7 @@
 //! of the right keys (tests/oracle/eviction.rs).
 
 use super::client::ClientId;
-use super::command::{Command, DENYOOM};
+use super::command::Command;
 use super::config::{Config, Eviction};
 use super::keyspace::{Db, Slot};
 use super::notify::Class;
@@ -156,16 +156,9 @@ impl Instance {
         true
     }
 
-    /// Whether `command` must be refused while memory is full. A transaction's queue takes memory as well; EXEC counts as
-    /// what it would run.
-    pub(super) fn needs_memory(&self, id: ClientId, command: &Command) -> bool {
-        let transaction = self.clients.get(&id).and_then(|client| client.transaction.as_ref());
-        match (transaction, command.name) {
-            (_, "DISCARD" | "QUIT" | "RESET") => command.flags.has(DENYOOM),
-            (Some(transaction), "EXEC") => transaction.queue.iter().any(|(command, _)| command.flags.has(DENYOOM)),
-            (Some(_), _) => true,
-            (None, _) => command.flags.has(DENYOOM),
-        }
+    /// Whether `command` would lengthen a transaction's queue, which takes memory whatever is queued: refused while it is full.
+    pub(super) fn would_grow_queue(&self, id: ClientId, command: &Command) -> bool {
+        self.clients[&id].transaction.is_some() && !matches!(command.name, "EXEC" | "DISCARD" | "QUIT" | "RESET")
     }
 
     fn evict(&mut self, db: usize, key: &Bytes, out: &mut Outbox) {

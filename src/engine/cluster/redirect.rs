@@ -186,7 +186,7 @@ impl Instance {
         let (asker, db, config) = (Asker::of(client), &self.dbs[0], &self.config);
         let verdict = match &client.transaction {
             Some(transaction) if command.name == "EXEC" => {
-                let queue = transaction.queue.iter().map(|(command, args)| (*command, args.as_slice()));
+                let queue = transaction.queue.iter().map(|(entry, args)| (entry.command, args.as_slice()));
                 cluster.serves(asker, transaction.flags, queue, db, config)
             }
             _ if command.name == "EXEC" => Ok(None),

@@ -11,7 +11,6 @@ use crate::engine::client::Watched;
 use crate::engine::command::{
     ALL_KEYS, ALLOW_BUSY, Command, FAST, LOADING, NOSCRIPT, NOT_QUEUED, Outcome, SKIP_SLOWLOG, STALE,
 };
-use crate::engine::commands;
 use crate::engine::refusal::{self, Refusal};
 use crate::resp::Reply;
 
@@ -104,13 +103,12 @@ fn exec(call: &mut Call) -> Outcome {
         return Ok(Reply::NilArray);
     }
     let mut replies = Vec::with_capacity(transaction.queue.len());
-    for (command, args) in &transaction.queue {
-        let entry = commands::nth(commands::index(command));
+    for (entry, args) in &transaction.queue {
         if let Err(denied) = call.server.permit(call.client, entry, args, Context::Multi) {
             replies.push(Reply::Error(revoked(denied).into()));
             continue;
         }
-        match call.nested(command, args) {
+        match call.nested(entry, args) {
             // SUBSCRIBE answers once per channel, even in here.
             Ok(Reply::Many(many)) => replies.extend(many),
             Ok(Reply::None) => {}

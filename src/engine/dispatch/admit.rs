@@ -26,7 +26,7 @@ impl Instance {
             return Ok(());
         }
         let command = entry.command;
-        let flags = self.flags_of(command, args);
+        let flags = self.judged_as(id, command, args);
         if command.flags.has(command::PROTECTED) {
             let name = command.name.split(' ').next().unwrap_or_default();
             let parameter = if name == "DEBUG" { "enable-debug-command" } else { "enable-module-command" };
@@ -63,7 +63,7 @@ impl Instance {
             self.flush_invalidations(out);
         }
         self.scripting.out_of_memory = !room;
-        if !room && (flags.has(command::DENYOOM) || self.needs_memory(id, command)) {
+        if !room && (flags.has(command::DENYOOM) || self.would_grow_queue(id, command)) {
             return Err(refusal::OOM);
         }
         if (flags.has(command::WRITE) || command.name == "PING")
@@ -71,7 +71,7 @@ impl Instance {
         {
             return Err(refusal);
         }
-        self.admit_write_by_role(id, command, flags)?;
+        self.admit_write_by_role(flags)?;
         let client = &self.clients[&id];
         if client.protocol == Protocol::Resp2 && client.is_subscriber() && !allowed_to_subscribers(command) {
             return Err(Refusal::from(format!(
@@ -79,10 +79,19 @@ impl Instance {
                 command.full_name()
             )));
         }
-        // EXEC goes on without the primary only if everything in it does.
-        let needs_primary = command.name == "EXEC"
-            && client.transaction.iter().flat_map(|it| &it.queue).any(|(queued, _)| !queued.flags.has(command::STALE));
-        self.admit_by_role(id, if needs_primary { flags.without(command::STALE) } else { flags })
+        self.admit_by_role(id, flags)
+    }
+
+    /// The flags by which a command is admitted: those of EXEC are those of all that it would run.
+    fn judged_as(&self, id: ClientId, command: &Command, args: &[Bytes]) -> Flags {
+        let flags = self.flags_of(command, args);
+        let Some(transaction) = self.clients[&id].transaction.as_ref().filter(|_| command.name == "EXEC") else {
+            return flags;
+        };
+        // It goes on without the primary only if everything in it does.
+        let stale = transaction.queue.iter().all(|(queued, _)| queued.command.flags.has(command::STALE));
+        let flags = flags.with(transaction.flags);
+        if stale { flags } else { flags.without(command::STALE) }
     }
 
     /// As which command this one is to be judged: scripts say themselves what they may do.
@@ -126,12 +135,7 @@ impl Instance {
         if pause.is_none() && !handover {
             return false;
         }
-        let mut flags = self.flags_of(command, args);
-        if command.name == "EXEC"
-            && let Some(transaction) = &self.clients[&id].transaction
-        {
-            flags = flags.with(transaction.flags);
-        }
+        let flags = self.judged_as(id, command, args);
         pause.is_some_and(|pause| pause.all) || flags.any(command::WRITE.with(command::MAY_REPLICATE))
     }
 

@@ -126,7 +126,7 @@ impl Instance {
         {
             // What cannot be carried out any more need not be remembered.
             if !transaction.broken && !client.watch_broken {
-                transaction.queue.push((entry.command, args.to_vec()));
+                transaction.queue.push((entry, args.to_vec()));
                 transaction.flags = transaction.flags.with(flags);
             }
             return Reply::QUEUED;

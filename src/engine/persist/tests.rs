@@ -327,10 +327,19 @@ fn a_failed_save_stops_writes_until_one_succeeds() {
 fn an_aof_that_cannot_be_written_stops_writes_or_with_always_the_server() {
     let mut bench = Bench::start(AOF, MemoryDisk::default());
     bench.run("SET k 1");
+    let other = ClientId(2);
+    bench.input(Input::Connect(other));
+    for request in [&["MULTI"][..], &["SET", "k", "0"]] {
+        bench.input(Input::Request(other, request.iter().map(|word| Bytes::from(*word)).collect()));
+    }
     bench.disk.full = true;
     assert_eq!(bench.run("SET k 2"), "OK");
     assert!(bench.said("# Error writing to the AOF file: No space left on device"));
     assert_eq!(bench.run("SET k 3"), "MISCONF Errors writing to the AOF file: No space left on device");
+    // What was queued while writes were still allowed counts as a write when it is to be carried out.
+    let refused =
+        "EXECABORT Transaction discarded because of: MISCONF Errors writing to the AOF file: No space left on device";
+    assert_eq!(bench.input(Input::Request(other, vec![Bytes::from("EXEC")])), [Reply::error(refused)]);
     bench.disk.full = false;
     bench.pass(200);
     assert!(bench.said("* AOF write error looks solved, Redis can write again."));

@@ -19,7 +19,7 @@ mod stream;
 pub mod wait;
 
 use super::client::ClientId;
-use super::command::{self, Command, Flags};
+use super::command::{self, Flags};
 use super::config;
 use super::link::LinkId;
 use super::persist::rdb;
@@ -223,9 +223,7 @@ impl Instance {
     }
 
     /// As `write_refusal`, for a command of these flags; EXEC counts as what it will carry out.
-    pub(super) fn admit_write_by_role(&self, id: ClientId, command: &Command, flags: Flags) -> Result<(), Refusal> {
-        let queued = || self.clients[&id].transaction.as_ref().map_or(Flags::NONE, |transaction| transaction.flags);
-        let flags = if command.name == "EXEC" { flags.with(queued()) } else { flags };
+    pub(super) fn admit_write_by_role(&self, flags: Flags) -> Result<(), Refusal> {
         if !flags.has(command::WRITE) {
             return Ok(());
         }
