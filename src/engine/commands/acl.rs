@@ -252,8 +252,7 @@ fn dryrun(call: &mut Call) -> Outcome {
     let Ok(entry) = call.server.entry_of(args) else {
         return Err(Refusal::from(format!("ERR Command '{}' not found", args[0].printed())));
     };
-    let wrong = if entry.arity > 0 { args.len() as i32 != entry.arity } else { (args.len() as i32) < -entry.arity };
-    if wrong {
+    if !entry.takes(args.len()) {
         return Err(refusal::wrong_arity(&entry.command.full_name()));
     }
     Ok(match user.check(entry, args) {

@@ -333,8 +333,7 @@ fn keys_of<'a>(call: &Call<'a>) -> Result<(&'static Command, Vec<&'a Bytes>), Re
     if matches!(command.keys, Keys::None) {
         return Err(Refusal::new("ERR The command has no key arguments"));
     }
-    let wrong = if entry.arity > 0 { args.len() as i32 != entry.arity } else { (args.len() as i32) < -entry.arity };
-    if wrong {
+    if !entry.takes(args.len()) {
         return Err(Refusal::new("ERR Invalid number of arguments specified for command"));
     }
     let places = command.key_places(args);

@@ -96,6 +96,14 @@ pub struct Entry {
     pub index: usize,
 }
 
+impl Entry {
+    /// Whether a call of so many words, the command's name among them, agrees with the arity.
+    pub fn takes(&self, words: usize) -> bool {
+        let least = self.arity.unsigned_abs() as usize;
+        if self.arity >= 0 { words == least } else { words >= least }
+    }
+}
+
 /// The entries in the order of `FAMILIES`, subcommands right behind their container, and a hash table over their names:
 /// one look-up per request, so without allocation and with one probe as a rule.
 struct Index {

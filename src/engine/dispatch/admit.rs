@@ -161,11 +161,7 @@ impl Instance {
 }
 
 pub(super) fn check_arity(entry: &Entry, args: &[Bytes]) -> Result<(), Refusal> {
-    let fits = match usize::try_from(entry.arity) {
-        Ok(words) => args.len() == words,
-        Err(_) => args.len() >= entry.arity.unsigned_abs() as usize,
-    };
-    if fits { Ok(()) } else { Err(refusal::wrong_arity(&entry.command.full_name())) }
+    if entry.takes(args.len()) { Ok(()) } else { Err(refusal::wrong_arity(&entry.command.full_name())) }
 }
 
 fn allowed_to_subscribers(command: &Command) -> bool {
