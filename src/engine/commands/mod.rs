@@ -47,6 +47,7 @@ use super::command::Command;
 use super::refusal::Refusal;
 use crate::base::{Bytes, carry};
 use crate::resp::Reply;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -169,11 +170,6 @@ pub fn nth(index: usize) -> &'static Entry {
 }
 
 /// The command that `args` calls, subcommands resolved. Err: unknown command or subcommand, in Redis' words.
-pub fn find(args: &[Bytes]) -> Result<&'static Command, Refusal> {
-    entry_of(args).map(|entry| entry.command)
-}
-
-/// As `find`, with what is derived from the literal.
 pub fn entry_of(args: &[Bytes]) -> Result<&'static Entry, Refusal> {
     let Some(entry) = by_name(&args[0]) else { return Err(unknown(args)) };
     resolve(entry, args)
@@ -188,7 +184,7 @@ pub fn resolve(entry: &'static Entry, args: &[Bytes]) -> Result<&'static Entry, 
         .iter()
         .find(|sub| word.eq_ignore_ascii_case(&sub.command.name.as_bytes()[name.len() + 1..]));
     sub.ok_or_else(|| {
-        let word = carry::printed(&word[..word.len().min(128)]);
+        let word = name_shown(word);
         Refusal::from(format!("ERR unknown subcommand '{word}'. Try {name} HELP."))
     })
 }
@@ -226,24 +222,25 @@ pub fn by_full_name(name: &[u8]) -> Option<&'static Entry> {
     }
 }
 
+/// Nothing is called so: in Redis' words.
 pub(super) fn unknown(args: &[Bytes]) -> Refusal {
-    let mut shown = String::new();
+    let mut words = Vec::new();
     for arg in &args[1..] {
-        if shown.len() >= 128 {
+        if words.len() >= NAME_SHOWN {
             break;
         }
-        shown.push_str(&format!("'{}' ", carry::printed(&arg[..arg.len().min(128 - shown.len())])));
+        let most = arg.len().min(NAME_SHOWN - words.len());
+        words.extend([b"'", carry::before_zero(&arg[..most]), b"' "].concat());
     }
-    let name = carry::printed(&args[0][..args[0].len().min(128)]);
-    Refusal::from(format!("ERR unknown command '{name}', with args beginning with: {shown}"))
+    let (name, words) = (name_shown(&args[0]), carry::text(&words));
+    Refusal::from(format!("ERR unknown command '{name}', with args beginning with: {words}"))
 }
 
-pub fn index(command: &Command) -> usize {
-    TABLE.get(command.name).expect("every command is in the table").index
-}
+/// How many bytes of a command's name, and of all its arguments together, an error shows.
+const NAME_SHOWN: usize = 128;
 
-pub fn arity(command: &Command) -> i32 {
-    TABLE.get(command.name).expect("every command is in the table").arity
+fn name_shown(word: &[u8]) -> Cow<'_, str> {
+    carry::printed(&word[..word.len().min(NAME_SHOWN)])
 }
 
 /// The reply of a container's HELP: `lines` in Redis' frame.
@@ -256,7 +253,7 @@ pub fn help(container: &str, lines: &'static [&'static str]) -> Reply {
 /// A container's answer to a subcommand with too many arguments.
 pub fn wrong_subcommand(call: &Call) -> Refusal {
     let container = call.command.name.split(' ').next().unwrap_or_default();
-    let word = carry::printed(&call.args[1][..call.args[1].len().min(128)]);
+    let word = name_shown(&call.args[1]);
     Refusal::from(format!("ERR unknown subcommand or wrong number of arguments for '{word}'. Try {container} HELP."))
 }
 
@@ -284,5 +281,12 @@ mod tests {
             assert!(by_name(&[name.as_bytes(), b"\0"].concat()).is_none());
         }
         assert!(by_name(b"").is_none());
+    }
+
+    #[test]
+    fn bytes_and_not_characters_count_for_what_an_error_shows_of_the_arguments() {
+        let args = [&b"NOPE"[..], &[0xff; 60], b"apple"].map(Bytes::from);
+        let text = unknown(&args).0;
+        assert!(text.ends_with(" 'apple' "), "{text}");
     }
 }

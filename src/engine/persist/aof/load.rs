@@ -216,7 +216,7 @@ impl Instance {
                     if self.select(&args) {
                         continue;
                     }
-                    if commands::find(&args).is_err() {
+                    if commands::entry_of(&args).is_err() {
                         break Some((Fault::Unknown(args[0].lossy().into_owned()), valid));
                     }
                     if args[0].eq_ignore_ascii_case(b"MULTI") {
