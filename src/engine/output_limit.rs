@@ -7,24 +7,23 @@ use super::hooks::Buffers;
 use super::{Instance, Outbox, Output};
 use crate::base::Millis;
 
-/// 0: as much as it likes.
+/// How many bytes may wait: fewer than `hard_bytes`, and `soft_bytes` or more no longer than `soft`. 0: as many as there are.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct OutputLimit {
     pub hard_bytes: u64,
-    /// ... for this long at most.
     pub soft_bytes: u64,
     pub soft: Millis,
 }
 
 impl OutputLimit {
-    /// Whether `pending` bytes are too many, of which there have been more than the soft limit since `since`.
+    /// Whether `pending` bytes are too many; `since` is when they came to the soft limit (`checkClientOutputBufferLimits`).
     pub fn is_exceeded(&self, pending: u64, since: Option<Millis>, now: Millis) -> bool {
-        let hard = self.hard_bytes > 0 && pending > self.hard_bytes;
+        let hard = self.hard_bytes > 0 && pending >= self.hard_bytes;
         hard || since.is_some_and(|since| self.is_soft(pending) && now.since(since) > self.soft)
     }
 
     pub fn is_soft(&self, pending: u64) -> bool {
-        self.soft_bytes > 0 && pending > self.soft_bytes
+        self.soft_bytes > 0 && pending >= self.soft_bytes
     }
 }
 
@@ -63,10 +62,10 @@ mod tests {
     fn the_hard_limit_counts_at_once_and_the_soft_one_after_its_time() {
         let limit = OutputLimit { hard_bytes: 100, soft_bytes: 10, soft: Millis(1000) };
         let now = Millis(5000);
-        assert!(limit.is_exceeded(101, None, now));
-        assert!(!limit.is_exceeded(100, Some(Millis(4000)), now));
-        assert!(limit.is_exceeded(100, Some(Millis(3999)), now));
-        assert!(!limit.is_exceeded(10, Some(Millis(0)), now));
+        assert!(limit.is_exceeded(100, None, now));
+        assert!(!limit.is_exceeded(99, Some(Millis(4000)), now));
+        assert!(limit.is_exceeded(99, Some(Millis(3999)), now));
+        assert!(!limit.is_exceeded(9, Some(Millis(0)), now));
         assert!(!OutputLimit::default().is_exceeded(u64::MAX, Some(Millis(0)), now));
     }
 }
