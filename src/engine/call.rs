@@ -49,7 +49,7 @@ pub struct Call<'a> {
     pub client: ClientId,
     pub db: usize,
     pub protocol: Protocol,
-    /// Inside EXEC or a script, where nobody can wait.
+    /// False inside EXEC and scripts, where nobody can wait.
     pub may_block: bool,
     /// CLIENT NO-TOUCH: reads leave no mark on access times.
     pub no_touch: bool,
@@ -179,7 +179,7 @@ impl<'a> Call<'a> {
         if self.db_ref().at(position).is_expired(self.now) {
             // A replica hides what has expired and waits for its primary's DEL, whose own commands see everything; so do those
             // of an append only file, which were carried out when it had not expired.
-            if self.server.persist.loading || self.me().is_primary() {
+            if self.obeys() {
                 return Some(position);
             }
             if self.server.expires_keys() || self.may_expire_here() {
@@ -352,9 +352,10 @@ impl<'a> Call<'a> {
         self.server.seed
     }
 
-    /// What comes from the append only file is obeyed without the limits that clients have.
+    /// What comes from the primary or the append only file was carried out before: here it is obeyed, without the limits that
+    /// clients have (`mustObeyClient`).
     pub fn obeys(&self) -> bool {
-        self.server.persist.loading
+        self.server.persist.loading || self.me().is_primary()
     }
 
     /// Argument `index` as an integer. Err: `value is not an integer or out of range`.

@@ -424,9 +424,9 @@ pub(super) fn byte_range(start: i64, end: i64, len: usize) -> Option<(usize, usi
     (first <= last && len > 0).then_some((first as usize, last as usize))
 }
 
-/// The longest string that may be made: proto-max-bulk-len, in bytes.
+/// The longest string that may be made: proto-max-bulk-len, in bytes. What another server has made is made here too.
 pub(super) fn max_len(call: &Call) -> u64 {
-    call.server.config.proto_max_bulk_len
+    if call.obeys() { u64::MAX } else { call.server.config.proto_max_bulk_len }
 }
 
 /// Refuses to make a string of `len + more` bytes if that is over `max`.
@@ -434,5 +434,24 @@ fn check_len(len: usize, more: usize, max: u64) -> Result<(), Refusal> {
     match (len as u64).checked_add(more as u64) {
         Some(total) if total <= max => Ok(()),
         _ => Err(Refusal::new("ERR string exceeds maximum allowed size (proto-max-bulk-len)")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::testing::Lab;
+    use crate::resp::Reply;
+
+    // A replica with a lower limit than its primary refused the write, and from then on the two differed.
+    #[test]
+    fn what_a_primary_or_a_file_makes_may_be_longer_than_clients_may_make_it() {
+        let mut lab = Lab::new(1);
+        lab.instance.config.proto_max_bulk_len = 4;
+        lab.ask(&["SET", "cart:42", "app"]);
+        assert!(lab.ask(&["APPEND", "cart:42", "les"]).is_error());
+        assert!(lab.ask(&["SETBIT", "bits", "32", "1"]).is_error());
+        lab.instance.persist.loading = true;
+        assert_eq!(lab.ask(&["APPEND", "cart:42", "les"]), Reply::Int(6));
+        assert_eq!(lab.ask(&["SETBIT", "bits", "32", "1"]), Reply::Int(0));
     }
 }

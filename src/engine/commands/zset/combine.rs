@@ -124,9 +124,9 @@ pub fn zdiffstore(call: &mut Call) -> Outcome {
 
 pub fn zintercard(call: &mut Call) -> Outcome {
     let keys = input_keys(call, 1)?;
-    check_types(call, keys)?;
+    let there = look_up(call, keys)?;
     let options = Options::parse(call, 2 + keys.len(), keys.len(), Operation::Inter, Form::Counting)?;
-    let mut inputs = inputs(call, keys);
+    let mut inputs = inputs(call, keys, &there);
     inputs.sort_by_key(|input| input.len());
     let common = inputs[0].members().filter(|(member, _)| inputs[1..].iter().all(|it| it.score(member).is_some()));
     Ok(Reply::from(common.take(options.limit).count()))
@@ -153,9 +153,9 @@ fn store(call: &mut Call, operation: Operation, event: &'static str) -> Outcome 
 /// The members of the result in order, and whether their scores are wanted. The count of keys stands at argument `at`.
 fn result(call: &mut Call, at: usize, operation: Operation, form: Form) -> Result<(Vec<(Bytes, f64)>, bool), Refusal> {
     let keys = input_keys(call, at)?;
-    check_types(call, keys)?;
+    let there = look_up(call, keys)?;
     let options = Options::parse(call, at + 1 + keys.len(), keys.len(), operation, form)?;
-    let mut inputs: Vec<(Input, f64)> = inputs(call, keys).into_iter().zip(options.weights).collect();
+    let mut inputs: Vec<(Input, f64)> = inputs(call, keys, &there).into_iter().zip(options.weights).collect();
     if operation != Operation::Diff {
         inputs.sort_by_key(|(input, _)| input.len());
     }
@@ -215,19 +215,25 @@ fn input_keys<'a>(call: &Call<'a>, at: usize) -> Result<&'a [Bytes], Refusal> {
     end.and_then(|end| args.get(at + 1..end)).ok_or(refusal::SYNTAX)
 }
 
-/// Looks all keys up, as reading them does. Err: WRONGTYPE unless each is a set, a sorted set or missing.
-fn check_types(call: &mut Call, keys: &[Bytes]) -> Result<(), Refusal> {
-    let fits = |value: Option<&Value>| matches!(value, None | Some(Value::Set(_) | Value::Zset(_)));
-    if keys.iter().all(|key| fits(call.read_value(key))) { Ok(()) } else { Err(refusal::WRONGTYPE) }
+/// Looks all keys up, as reading them does: whether each is there. Err: WRONGTYPE unless it is a set, a sorted set or missing.
+fn look_up(call: &mut Call, keys: &[Bytes]) -> Result<Vec<bool>, Refusal> {
+    let is_there = |key: &Bytes| match call.read_value(key) {
+        None => Ok(false),
+        Some(Value::Set(_) | Value::Zset(_)) => Ok(true),
+        Some(_) => Err(refusal::WRONGTYPE),
+    };
+    keys.iter().map(is_there).collect()
 }
 
-fn inputs<'c>(call: &'c Call, keys: &[Bytes]) -> Vec<Input<'c>> {
-    let input = |key: &Bytes| match call.db_ref().peek(key, call.now).map(|slot| &slot.value) {
+/// The values of `keys`; `there` is what `look_up` said of them.
+fn inputs<'c>(call: &'c Call, keys: &[Bytes], there: &[bool]) -> Vec<Input<'c>> {
+    let input = |(key, there): (&Bytes, &bool)| match call.db_ref().slot(key).filter(|_| *there).map(|slot| &slot.value)
+    {
         Some(Value::Set(set)) => Input::Set(set),
         Some(Value::Zset(zset)) => Input::Zset(zset),
         _ => Input::Missing,
     };
-    keys.iter().map(input).collect()
+    keys.iter().zip(there).map(input).collect()
 }
 
 impl Options {
@@ -263,5 +269,26 @@ impl Options {
             }
         }
         Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::base::Millis;
+    use crate::engine::testing::Lab;
+    use crate::resp::Reply;
+
+    // The keys were looked up as the primary meant it, but read as if they were past their expiry: the result was empty here.
+    #[test]
+    fn what_a_primary_or_a_file_combines_counts_although_it_is_past_its_expiry_here() {
+        let mut lab = Lab::new(1);
+        lab.ask(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+        lab.ask(&["ZADD", "score:mon", "1", "alice"]);
+        lab.ask(&["PEXPIRE", "score:mon", "1"]);
+        lab.now += Millis(10);
+        lab.instance.persist.loading = true;
+        assert_eq!(lab.ask(&["ZUNIONSTORE", "score:week", "1", "score:mon"]), Reply::Int(1));
+        lab.instance.persist.loading = false;
+        assert_eq!(lab.ask(&["ZUNIONSTORE", "score:week", "1", "score:mon"]), Reply::Int(0));
     }
 }
