@@ -90,7 +90,7 @@ impl Instance {
             self.waiting.resumed.push_back(id);
             return;
         }
-        let protocol = self.clients[&id].protocol;
+        let (protocol, no_touch) = (self.clients[&id].protocol, self.clients[&id].no_touch);
         let mark = self.propagated.len();
         self.current = Some(id);
         let mut call = Call {
@@ -106,7 +106,7 @@ impl Instance {
             db: blocked.db,
             protocol,
             may_block: true,
-            no_touch: false,
+            no_touch,
             again: true,
             redacted: 0,
             pretended_us: 0,
