@@ -133,6 +133,8 @@ impl Instance {
         }
         self.command_mark = out.len();
         let (db, protocol, no_touch) = (client.db, client.protocol, client.no_touch);
+        // The reader of an append only file must not wait: what stands behind in the file would wait with it.
+        let may_block = !self.persist.loading;
         let mut call = Call {
             args,
             command: entry.command,
@@ -145,7 +147,7 @@ impl Instance {
             client: id,
             db,
             protocol,
-            may_block: true,
+            may_block,
             no_touch,
             again: false,
             redacted: 0,

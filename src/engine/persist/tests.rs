@@ -394,3 +394,14 @@ fn config_rewrite_writes_the_file_that_a_restart_reads() {
     assert!(text.starts_with("# mine\nmaxmemory 3mb\n"), "{text}");
     assert_eq!(bench.disk.files.len(), 1);
 }
+
+// The reader of the file waited for the key, and all that came behind was kept for later: the data was lost without a word.
+#[test]
+fn a_command_that_would_wait_does_not_keep_the_rest_of_the_file_from_being_read() {
+    let mut bench = Bench::start(AOF, MemoryDisk::default());
+    bench.run("SET a 1");
+    let mut disk = bench.disk;
+    let tail = b"*3\r\n$5\r\nBLPOP\r\n$7\r\nnothing\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n2\r\n";
+    disk.append("appendonlydir/appendonly.aof.1.incr.aof", tail).unwrap();
+    assert_eq!(Bench::start(AOF, disk).run("GET b"), "2");
+}
