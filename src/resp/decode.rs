@@ -121,7 +121,7 @@ impl Requests {
 
     /// Bytes of the arguments that have come whole of a request that has not.
     pub fn parsed(&self) -> usize {
-        self.args.iter().map(|arg| arg.len()).sum()
+        self.args_len
     }
 
     /// Gives memory back, to be called about once a second (`clientsCronResizeQueryBuffer`): all that is free if the client
@@ -139,9 +139,9 @@ impl Requests {
         self.peak = used.max(announced);
     }
 
-    /// All bytes held for a request that is not whole yet.
+    /// All bytes held for a request that is not whole yet, with what each argument takes besides its text.
     pub fn held(&self) -> usize {
-        self.buffered() + self.args_len
+        self.buffered() + self.args_len + self.args.len() * size_of::<Bytes>()
     }
 
     /// The next whole request, never empty; None if more bytes are needed.
@@ -225,6 +225,7 @@ impl Requests {
                 && rest.len() >= used + len + 2
             {
                 self.args.push(Bytes::copy(&rest[used..used + len]));
+                self.args_len += len;
                 self.buffer.at += used + len + 2;
                 self.missing -= 1;
                 continue;

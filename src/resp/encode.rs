@@ -80,7 +80,7 @@ fn list(out: &mut Vec<u8>, kind: u8, items: &[Reply], protocol: Protocol) {
     }
 }
 
-/// Longer than this, a bulk string has a length of three digits.
+/// From this length on, a bulk string has a length of three digits.
 const SHORT: usize = 100;
 
 /// A run of bulk strings shorter than `SHORT`, the bulk of what most lists are: room for all of them is made once.

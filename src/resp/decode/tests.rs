@@ -25,6 +25,17 @@ fn requests_come_in_both_forms_and_empty_ones_are_skipped() {
     assert_eq!(all, [args(&["PING"]), args(&["set", "a b", "A"]), args(&["GET", "\r\n"])]);
 }
 
+// Short arguments were read by a shorter way, which did not count them: no limit held for a request of many of them.
+#[test]
+fn what_a_request_that_never_ends_holds_is_counted_however_short_its_arguments_are() {
+    let mut requests = Requests::new();
+    requests.feed(b"*1000000\r\n");
+    requests.feed(&b"$1\r\na\r\n".repeat(1000));
+    assert_eq!(requests.next(Limits::default()), Ok(None));
+    assert_eq!(requests.parsed(), 1000);
+    assert!(requests.held() >= 1000 * size_of::<Bytes>());
+}
+
 #[test]
 fn the_buffer_grows_and_shrinks_as_that_of_redis() {
     let mut requests = Requests::new();
