@@ -144,6 +144,13 @@ mod tests {
             ("-INFINITY", Some(f64::NEG_INFINITY)),
             ("0x10", Some(16.0)),
             ("-0x1.8p1", Some(-3.0)),
+            ("0x1.00000000000008p0", Some(1.0)),
+            (
+                "0x1.000000000000080000000000000000000000000000000000000000000000000000000000000000001p0",
+                Some(1.0000000000000002),
+            ),
+            ("0x1p-1074", Some(5e-324)),
+            ("0x1p1024", None),
             ("0e9999", Some(0.0)),
             ("5e-324", Some(5e-324)),
             ("", None),
@@ -161,6 +168,15 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes()), expected, "{text:?}");
         }
+    }
+
+    // Each digit was multiplied into all before it: a megabyte took a minute. And 2^29 digits behind a point overflowed.
+    #[test]
+    fn a_hexadecimal_number_of_any_length_is_read_in_linear_time() {
+        let long = |zeros: usize| format!("0x1{}.{}1p-{}", "0".repeat(zeros), "0".repeat(1 << 20), 4 * zeros);
+        assert_eq!(parse(long(200).as_bytes()), Some(1.0));
+        assert_eq!(parse(format!("0x{}", "f".repeat(1 << 20)).as_bytes()), None);
+        assert_eq!(parse(format!("0x.{}1", "0".repeat(1 << 20)).as_bytes()), None);
     }
 
     #[test]

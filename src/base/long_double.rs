@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-/// A number of the form `mantissa * 2^exponent`; a mantissa of 0 is zero, and finite numbers have its top bit set.
+/// A number of the form `mantissa * 2^exponent`; a mantissa of 0 is zero. Its top bit is set, but for the tiniest numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LongDouble {
     negative: bool,
@@ -19,10 +19,18 @@ enum Kind {
     Nan,
 }
 
-/// The largest exponent of a 64-bit mantissa: 2^16384 is out of range.
-const EXPONENT_MAX: i32 = 16383 - 63;
-/// The weight of the last bit of the smallest numbers.
-const EXPONENT_MIN: i32 = -16445;
+/// What a floating point format can hold.
+struct Format {
+    /// Of the mantissa.
+    bits: usize,
+    /// The weight of the last bit of the smallest numbers, as a power of two.
+    exponent_min: i32,
+    /// The highest power of two in range.
+    highest: i32,
+}
+
+const EXTENDED: Format = Format { bits: 64, exponent_min: -16445, highest: 16383 };
+const DOUBLE: Format = Format { bits: 53, exponent_min: -1074, highest: 1023 };
 /// Redis reads at most this many bytes as a number, less one.
 const TEXT_MAX: usize = 5 * 1024;
 
@@ -31,8 +39,8 @@ impl LongDouble {
 
     #[cfg(test)]
     fn from_int(n: i64) -> LongDouble {
-        let exact = Rounded::of(Big::from_u64(n.unsigned_abs()), false, 0, 64, EXPONENT_MIN);
-        LongDouble { negative: n < 0, kind: exact.kind(EXPONENT_MAX) }
+        let kind = rounded(Big::from_u64(n.unsigned_abs()), false, 0, &EXTENDED);
+        LongDouble { negative: n < 0, kind }
     }
 
     /// As strtold reads it, all of `text`. None: no number, NaN, too large, or too small to be told from zero.
@@ -44,7 +52,7 @@ impl LongDouble {
         if unsigned.eq_ignore_ascii_case(b"inf") || unsigned.eq_ignore_ascii_case(b"infinity") {
             return Some(LongDouble { negative, kind: Kind::Infinite });
         }
-        let kind = Literal::read(unsigned)?.round(64, EXPONENT_MIN, EXPONENT_MAX)?;
+        let kind = Literal::read(unsigned)?.round(&EXTENDED)?;
         Some(LongDouble { negative, kind })
     }
 
@@ -100,7 +108,7 @@ impl LongDouble {
                 other.negative
             }
         };
-        LongDouble { negative, kind: Rounded::of(high, false, f, 64, EXPONENT_MIN).kind(EXPONENT_MAX) }
+        LongDouble { negative, kind: rounded(high, false, f, &EXTENDED) }
     }
 
     /// `%.17Lf`, without zeros (and a point) at its end; `-0` is `0`.
@@ -136,7 +144,7 @@ impl LongDouble {
 /// A hexadecimal number (`-0x1.8p3`) as a double, rounded once; as strtod reads it.
 pub(super) fn parse_hex_as_f64(text: &[u8]) -> Option<f64> {
     let (negative, unsigned) = signed(text);
-    let Kind::Finite { mantissa, exponent } = Literal::read(unsigned)?.round(53, -1074, 1023 - 52)? else {
+    let Kind::Finite { mantissa, exponent } = Literal::read(unsigned)?.round(&DOUBLE)? else {
         return None;
     };
     // Both factors of the power are exact, and so is the product: it was rounded to what a double holds.
@@ -152,12 +160,17 @@ fn signed(text: &[u8]) -> (bool, &[u8]) {
     }
 }
 
-/// An unsigned number as written: `digits * 10^ten * 2^two`.
+/// An unsigned number as written: `digits * 10^ten * 2^two`, and a little more if `inexact`.
 struct Literal {
     digits: Big,
+    inexact: bool,
     ten: i32,
     two: i32,
 }
+
+/// Of hexadecimal digits beyond so many bits it only matters whether one of them is not 0: a text of any length is read in
+/// linear time. Decimal texts are short (`TEXT_MAX`).
+const HEX_BITS_MAX: usize = 256;
 
 /// Exponents beyond this are out of range whatever the digits are.
 const WRITTEN_EXPONENT_MAX: i32 = 100_000;
@@ -171,13 +184,21 @@ impl Literal {
     }
 
     fn digits(text: &[u8], radix: u32, exponent_letter: u8) -> Option<Literal> {
-        let (mut digits, mut seen, mut behind_point, mut at) = (Big::default(), 0, None, 0);
+        let (mut digits, mut inexact, mut seen) = (Big::default(), false, 0);
+        // Digits behind the point, and digits that were left out.
+        let (mut behind_point, mut left_out) = (None, 0i64);
+        let mut at = 0;
         while let Some(&byte) = text.get(at) {
             match (byte as char).to_digit(radix) {
                 Some(digit) => {
-                    digits.multiply_add(radix, digit);
+                    if radix == 16 && digits.bits() > HEX_BITS_MAX {
+                        inexact |= digit != 0;
+                        left_out += 1;
+                    } else {
+                        digits.multiply_add(radix, digit);
+                    }
                     seen += 1;
-                    behind_point = behind_point.map(|n: i32| n + 1);
+                    behind_point = behind_point.map(|n: i64| n + 1);
                 }
                 None if byte == b'.' && behind_point.is_none() => behind_point = Some(0),
                 None => break,
@@ -192,15 +213,16 @@ impl Literal {
             [letter, rest @ ..] if letter.eq_ignore_ascii_case(&exponent_letter) => exponent(rest)?,
             _ => return None,
         };
-        let behind = behind_point.unwrap_or(0);
-        Some(match radix {
-            16 => Literal { digits, ten: 0, two: written - 4 * behind },
-            _ => Literal { digits, ten: written - behind, two: 0 },
-        })
+        let moved = left_out - behind_point.unwrap_or(0);
+        let exponent = i64::from(written) + moved * if radix == 16 { 4 } else { 1 };
+        // What does not fit is out of range in either direction.
+        let exponent = exponent.clamp(-i64::from(WRITTEN_EXPONENT_MAX), i64::from(WRITTEN_EXPONENT_MAX)) as i32;
+        let (ten, two) = if radix == 16 { (0, exponent) } else { (exponent, 0) };
+        Some(Literal { digits, inexact, ten, two })
     }
 
-    /// Rounded to `bits`; None if it is too large, or vanishes.
-    fn round(mut self, bits: usize, exponent_min: i32, exponent_max: i32) -> Option<Kind> {
+    /// Rounded to what `format` holds; None if it is too large, or vanishes.
+    fn round(mut self, format: &Format) -> Option<Kind> {
         if self.digits.is_zero() {
             return Some(Kind::Finite { mantissa: 0, exponent: 0 });
         }
@@ -209,16 +231,16 @@ impl Literal {
         }
         let rounded = if self.ten >= 0 {
             self.digits.multiply_by_power_of_ten(self.ten as usize);
-            Rounded::of(self.digits, false, self.two, bits, exponent_min)
+            rounded(self.digits, self.inexact, self.two, format)
         } else {
             let mut divisor = Big::from_u64(1);
             divisor.multiply_by_power_of_ten(self.ten.unsigned_abs() as usize);
-            let shift = (divisor.bits() + bits + 2).saturating_sub(self.digits.bits());
+            let shift = (divisor.bits() + format.bits + 2).saturating_sub(self.digits.bits());
             self.digits.shift_left(shift);
             let (quotient, remainder) = self.digits.divide(&divisor);
-            Rounded::of(quotient, remainder, self.two - shift as i32, bits, exponent_min)
+            rounded(quotient, remainder || self.inexact, self.two - shift as i32, format)
         };
-        match rounded.kind(exponent_max) {
+        match rounded {
             Kind::Finite { mantissa: 0, .. } | Kind::Infinite | Kind::Nan => None,
             finite => Some(finite),
         }
@@ -234,40 +256,28 @@ fn exponent(text: &[u8]) -> Option<i32> {
     Some(if negative { -n } else { n })
 }
 
-/// A mantissa of limited width, and the power of two it stands for.
-struct Rounded {
-    mantissa: u64,
-    exponent: i32,
-}
-
-impl Rounded {
-    /// `value * 2^exponent` (plus a bit, if `inexact`), to nearest even in `bits`, no finer than 2^`exponent_min`.
-    fn of(mut value: Big, inexact: bool, exponent: i32, bits: usize, exponent_min: i32) -> Rounded {
-        if value.is_zero() {
-            return Rounded { mantissa: 0, exponent: 0 };
-        }
-        let surplus = value.bits() as i32 - bits as i32;
-        let drop = surplus.max(exponent_min - exponent);
-        if drop > 0 {
-            value.shift_right_to_even(drop as usize, inexact);
-        }
-        let (mut mantissa, mut exponent) = (value, exponent + drop.max(0));
-        // Rounding up may have carried into one bit more; the bit that falls out is 0.
-        if mantissa.bits() > bits {
-            mantissa.shift_right_to_even(1, false);
-            exponent += 1;
-        }
-        Rounded { mantissa: mantissa.low_u64(), exponent }
+/// `value * 2^exponent` (plus a bit, if `inexact`), to the nearest number that `format` holds, of two the even one.
+fn rounded(mut value: Big, inexact: bool, exponent: i32, format: &Format) -> Kind {
+    if value.is_zero() {
+        return Kind::Finite { mantissa: 0, exponent: 0 };
     }
-
-    fn kind(self, exponent_max: i32) -> Kind {
-        if self.mantissa == 0 {
-            return Kind::Finite { mantissa: 0, exponent: 0 };
-        }
-        let top = self.exponent + 63 - self.mantissa.leading_zeros() as i32;
-        let highest = if exponent_max == EXPONENT_MAX { 16383 } else { 1023 };
-        if top > highest { Kind::Infinite } else { Kind::Finite { mantissa: self.mantissa, exponent: self.exponent } }
+    let surplus = value.bits() as i32 - format.bits as i32;
+    let drop = surplus.max(format.exponent_min - exponent);
+    if drop > 0 {
+        value.shift_right_to_even(drop as usize, inexact);
     }
+    let mut exponent = exponent + drop.max(0);
+    // Rounding up may have carried into one bit more; the bit that falls out is 0.
+    if value.bits() > format.bits {
+        value.shift_right_to_even(1, false);
+        exponent += 1;
+    }
+    let mantissa = value.low_u64();
+    if mantissa == 0 {
+        return Kind::Finite { mantissa: 0, exponent: 0 };
+    }
+    let top = exponent + 63 - mantissa.leading_zeros() as i32;
+    if top > format.highest { Kind::Infinite } else { Kind::Finite { mantissa, exponent } }
 }
 
 /// A natural number of any size, 32 bits a limb, the lowest first, no zero limb at the top.
