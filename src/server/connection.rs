@@ -139,7 +139,7 @@ impl Connection {
         }
     }
 
-    /// What it takes, in bytes, with what the instance keeps of the client.
+    /// What it takes, in bytes, with what an instance keeps of each client.
     pub fn memory(&self) -> u64 {
         (Buffers::CLIENT + self.requests.capacity() + self.requests.parsed() + self.out.capacity()) as u64
     }
@@ -169,7 +169,10 @@ impl Connection {
                     self.written += len;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.forget_written();
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -179,11 +182,41 @@ impl Connection {
         self.written = 0;
         Ok(())
     }
+
+    /// Lets go of what has been written, if that is worth moving the rest: else a client that reads steadily and never catches
+    /// up would cost ever more.
+    fn forget_written(&mut self) {
+        if self.written >= KEPT_BYTES && self.written >= self.pending() {
+            self.out.drain(..self.written);
+            self.written = 0;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    // All that was ever written stayed until everything was, and no limit saw it: only what waits counts.
+    #[test]
+    fn a_reader_that_never_catches_up_costs_little_more_than_what_it_has_not_read() {
+        const MIB: usize = 1 << 20;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let mut reader = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        let (stream, _) = listener.accept().expect("somebody calls");
+        stream.set_nonblocking(true).expect("a socket");
+        let mut connection = Connection::new(Stream::Tcp(mio::net::TcpStream::from_std(stream)), 0, Millis::ZERO);
+        connection.out.resize(32 * MIB, b'x');
+        let mut read = vec![0; MIB];
+        for _ in 0..50 {
+            connection.out.resize(connection.out.len() + MIB, b'x');
+            connection.flush().expect("the reader is there");
+            reader.read_exact(&mut read).expect("there is more to read");
+        }
+        assert!(connection.pending() > MIB);
+        assert!(connection.out.len() <= 2 * connection.pending() + KEPT_BYTES, "{} bytes", connection.out.len());
+    }
 
     #[test]
     fn a_reply_buffer_halves_when_little_of_it_is_used_and_doubles_when_all_is() {
