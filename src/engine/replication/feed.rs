@@ -4,8 +4,8 @@ use super::attach::State;
 use super::words;
 use crate::base::Bytes;
 use crate::engine::hooks::Buffers;
-use crate::engine::persist::aof;
 use crate::engine::{ANY_DB, Instance, Outbox, Output};
+use crate::resp::encode;
 
 impl Instance {
     /// Takes what the step propagated into the stream.
@@ -24,9 +24,9 @@ impl Instance {
         for entry in &self.propagated {
             if entry.db != ANY_DB && replication.selected_db != Some(entry.db) {
                 replication.selected_db = Some(entry.db);
-                aof::encode(&mut bytes, &[Bytes::from("SELECT"), Bytes::from(entry.db.to_string())]);
+                encode::request(&mut bytes, &[Bytes::from("SELECT"), Bytes::from(entry.db.to_string())]);
             }
-            aof::encode(&mut bytes, &entry.args);
+            encode::request(&mut bytes, &entry.args);
         }
         self.extend_stream(&bytes, out);
     }
@@ -34,7 +34,7 @@ impl Instance {
     /// Puts a command of no database into the stream: PING, REPLCONF GETACK.
     pub(super) fn feed_words(&mut self, command: &[&str], out: &mut Outbox) {
         let mut bytes = Vec::new();
-        aof::encode(&mut bytes, &words(command));
+        encode::request(&mut bytes, &words(command));
         self.extend_stream(&bytes, out);
     }
 

@@ -322,11 +322,11 @@ mod tests {
     #[test]
     fn every_cut_of_a_file_is_a_short_read_or_a_clean_end() {
         let mut bytes = Vec::new();
-        super::super::encode(&mut bytes, &["SET".into(), "k".into(), Bytes::from(vec![b'v'; 120])]);
+        crate::resp::encode::request(&mut bytes, &["SET", "k", &"v".repeat(120)]);
         let first = bytes.len();
         bytes.extend_from_slice(b"#TS:1893456000\r\n");
         let stamped = bytes.len();
-        super::super::encode(&mut bytes, &["DEL".into(), "k".into()]);
+        crate::resp::encode::request(&mut bytes, &["DEL", "k"]);
         let ends = [0, first, stamped, bytes.len()];
         for len in 0..=bytes.len() {
             let mut at = 0;

@@ -13,6 +13,7 @@ use crate::base::{Bytes, Millis};
 use crate::engine::config::{Config, Fsync};
 use crate::engine::disk::DiskError;
 use crate::engine::{Env, Instance, Outbox, Output};
+use crate::resp::encode;
 use manifest::Manifest;
 
 /// A database index that stands for "none": what comes next names its database first.
@@ -92,38 +93,11 @@ impl Aof {
         }
         if db != NO_DB && db != self.selected_db {
             let index = Bytes::from(db.to_string());
-            encode(&mut self.buffer, &[Bytes::from("SELECT"), index]);
+            encode::request(&mut self.buffer, &[Bytes::from("SELECT"), index]);
             self.selected_db = db;
         }
-        encode(&mut self.buffer, args);
+        encode::request(&mut self.buffer, args);
     }
-}
-
-/// A command as a client would send it.
-pub fn encode(out: &mut Vec<u8>, args: &[Bytes]) {
-    number(out, b'*', args.len());
-    for arg in args {
-        number(out, b'$', arg.len());
-        out.extend_from_slice(arg);
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
-fn number(out: &mut Vec<u8>, mark: u8, n: usize) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = n;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.push(mark);
-    out.extend_from_slice(&digits[at..]);
-    out.extend_from_slice(b"\r\n");
 }
 
 /// `appendonlydir/NAME`.

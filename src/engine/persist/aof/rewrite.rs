@@ -1,12 +1,13 @@
 //! BGREWRITEAOF: a new base that says the same in fewer words, made while the server goes on.
 
-use super::{NO_DB, State, encode, path_of, stem_of};
+use super::{NO_DB, State, path_of, stem_of};
 use crate::base::{Bytes, Millis, float};
 use crate::engine::persist::child::{Begun, Work, rewrite_file};
 use crate::engine::persist::{Child, rdb};
 use crate::engine::value::stream::Id;
 use crate::engine::value::{Stream, Value};
 use crate::engine::{Env, Instance, Outbox, Output};
+use crate::resp::encode::request;
 
 /// How many elements one command of a rewritten AOF carries at most (AOF_REWRITE_ITEMS_PER_CMD).
 const ITEMS_A_COMMAND: usize = 64;
@@ -177,14 +178,14 @@ impl Instance {
             out.extend_from_slice(format!("#TS:{}\r\n", now.secs()).as_bytes());
         }
         for code in self.scripting.library_sources() {
-            encode(&mut out, &[Bytes::from("FUNCTION"), Bytes::from("LOAD"), code]);
+            request(&mut out, &[Bytes::from("FUNCTION"), Bytes::from("LOAD"), code]);
         }
         for (index, db) in self.dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
-            encode(&mut out, &[Bytes::from("SELECT"), Bytes::from(index.to_string())]);
+            request(&mut out, &[Bytes::from("SELECT"), Bytes::from(index.to_string())]);
             for (key, slot) in db.iter() {
                 commands_for(&mut out, key, &slot.value);
                 if let Some(at) = slot.expires_at() {
-                    encode(&mut out, &[Bytes::from("PEXPIREAT"), key.clone(), Bytes::from(at.0.to_string())]);
+                    request(&mut out, &[Bytes::from("PEXPIREAT"), key.clone(), Bytes::from(at.0.to_string())]);
                 }
             }
         }
@@ -198,11 +199,11 @@ fn commands_for(out: &mut Vec<u8>, key: &Bytes, value: &Value) {
         for chunk in words.chunks(ITEMS_A_COMMAND * width) {
             let mut args = vec![Bytes::from(name), key.clone()];
             args.extend_from_slice(chunk);
-            encode(out, &args);
+            request(out, &args);
         }
     };
     match value {
-        Value::String(string) => encode(out, &[Bytes::from("SET"), key.clone(), string.to_bytes()]),
+        Value::String(string) => request(out, &[Bytes::from("SET"), key.clone(), string.to_bytes()]),
         Value::List(list) => in_chunks("RPUSH", 1, list.iter().cloned().collect()),
         Value::Set(set) => in_chunks("SADD", 1, set.iter().collect()),
         Value::Hash(hash) => {
@@ -222,16 +223,16 @@ fn commands_for_stream(out: &mut Vec<u8>, key: &Bytes, stream: &Stream) {
     let word = |word: &str| Bytes::from(word);
     for entry in stream.iter() {
         let head = [word("XADD"), key.clone(), id(entry.id)];
-        encode(out, &[&head[..], &entry.fields()].concat());
+        request(out, &[&head[..], &entry.fields()].concat());
     }
     if stream.is_empty() {
         // An entry that is gone at once leaves an empty stream.
-        encode(
+        request(
             out,
             &["XADD", "", "MAXLEN", "0", "0-1", "x", "y"].map(|it| if it.is_empty() { key.clone() } else { word(it) }),
         );
     }
-    encode(
+    request(
         out,
         &[
             word("XSETID"),
@@ -246,13 +247,13 @@ fn commands_for_stream(out: &mut Vec<u8>, key: &Bytes, stream: &Stream) {
     for (name, group) in stream.groups() {
         let read = group.entries_read.map_or(word("-1"), |read| Bytes::from(read.to_string()));
         let (last, entries_read) = (id(group.last_id), word("ENTRIESREAD"));
-        encode(out, &[word("XGROUP"), word("CREATE"), key.clone(), name.clone(), last, entries_read, read]);
+        request(out, &[word("XGROUP"), word("CREATE"), key.clone(), name.clone(), last, entries_read, read]);
         for (consumer, _) in group.consumers().iter().filter(|(_, consumer)| consumer.pending().is_empty()) {
             let args = [word("XGROUP"), word("CREATECONSUMER"), key.clone(), name.clone(), consumer.clone()];
-            encode(out, &args);
+            request(out, &args);
         }
         for (entry, pending) in group.pending() {
-            encode(
+            request(
                 out,
                 &[
                     word("XCLAIM"),
