@@ -123,21 +123,15 @@ pub fn rewrite_file(call: &mut Call, all: bool) -> Outcome {
     }
 }
 
-/// Beside the old file, synced, then renamed over it: a crash leaves the old or the new one.
+/// Writes `config` into the file at `path`, whose comments and order stay.
 fn write_file(config: &Config, users: &[Bytes], all: bool, path: &str, disk: &mut dyn Disk) -> Result<(), DiskError> {
     let old = match disk.read(path) {
         Ok(old) => old,
         Err(DiskError::NotFound) => Vec::new(),
         Err(error) => return Err(error),
     };
-    let temporary = format!("{path}.rewrite");
-    let written =
-        disk.write(&temporary, &config.rewritten_with(&old, users, all)).and_then(|()| disk.fsync(&temporary));
-    if let Err(error) = written.and_then(|()| disk.rename(&temporary, path)) {
-        let _ = disk.remove(&temporary);
-        return Err(error);
-    }
-    disk.fsync_dir(path.rsplit_once('/').map_or("", |(dir, _)| dir))
+    let text = config.rewritten_with(&old, users, all);
+    disk.replace(path, &format!("{path}.rewrite"), &text, true).map_err(|(_, error)| error)
 }
 
 fn set(call: &mut Call) -> Outcome {

@@ -432,14 +432,9 @@ impl Instance {
     fn keep_snapshot_file(&mut self, image: &[u8], env: &mut Env, out: &mut Outbox) {
         let temporary = self.config.path(&format!("temp-{}.{}.rdb", env.now.secs(), self.persist.pid));
         let path = self.rdb_path();
-        let disk = &mut *env.disk;
-        let kept = disk.write(&temporary, image).and_then(|()| {
-            disk.fsync(&temporary)?;
-            disk.rename(&temporary, &path)
-        });
-        match kept {
+        match env.disk.replace(&path, &temporary, image, true) {
             Ok(()) => self.persist.last_save = env.now,
-            Err(error) => {
+            Err((_, error)) => {
                 warning(
                     out,
                     format!(

@@ -269,11 +269,8 @@ impl Instance {
     /// Puts `manifest` into its file: a new file beside it, synced, then renamed over it.
     fn write_manifest(&self, env: &mut Env, manifest: &Manifest) -> Result<(), DiskError> {
         let name = format!("{}.manifest", stem_of(&self.config));
-        let temporary = path_of(&self.config, &format!("temp-{name}"));
-        env.disk.write(&temporary, manifest.text().as_bytes())?;
-        env.disk.fsync(&temporary)?;
-        env.disk.rename(&temporary, &path_of(&self.config, &name))?;
-        env.disk.fsync_dir(&self.config.path(&self.config.text("appenddirname").lossy()))
+        let (path, beside) = (path_of(&self.config, &name), path_of(&self.config, &format!("temp-{name}")));
+        env.disk.replace(&path, &beside, manifest.text().as_bytes(), true).map_err(|(_, error)| error)
     }
 
     /// At the end of the start: makes sure there is a file to append to. Err: what to log before exiting.
