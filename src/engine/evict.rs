@@ -15,12 +15,12 @@ use super::{Instance, Outbox};
 use crate::base::{Bytes, Millis, Rng};
 
 /// Where the counter of a new key begins, so that it is not evicted at once.
-const LFU_INIT: u32 = 5;
+pub const LFU_INIT: u8 = 5;
 const POOL_MAX: usize = 16;
 
 /// The stamp of a key that is made now.
 pub fn fresh(config: &Config, now: Millis) -> u32 {
-    if config.eviction.is_lfu() { minutes(now) << 16 | LFU_INIT } else { now.secs() as u32 }
+    if config.eviction.is_lfu() { used(LFU_INIT, now) } else { now.secs() as u32 }
 }
 
 /// The stamp of a key whose LFU counter is `counter` now.
@@ -33,10 +33,10 @@ pub fn accessed(config: &Config, before: u32, now: Millis, rng: &mut Rng) -> u32
     if !config.eviction.is_lfu() {
         return now.secs() as u32;
     }
-    let counter = u32::from(frequency(before, now, config.lfu_decay_minutes));
-    let odds = counter.saturating_sub(LFU_INIT) as usize * config.lfu_log_factor as usize + 1;
-    let grown = counter + u32::from(counter < 255 && rng.below(odds) == 0);
-    minutes(now) << 16 | grown
+    let counter = frequency(before, now, config.lfu_decay_minutes);
+    let odds = usize::from(counter.saturating_sub(LFU_INIT)) * config.lfu_log_factor as usize + 1;
+    let grows = counter < u8::MAX && rng.below(odds) == 0;
+    used(counter + u8::from(grows), now)
 }
 
 fn minutes(now: Millis) -> u32 {

@@ -144,11 +144,12 @@ fn end_run(out: &mut Vec<u8>, literals: usize) {
 
 /// The `len` bytes that `input` stands for; None if it is damaged or stands for another number of bytes.
 pub fn decompress(input: &[u8], len: usize) -> Option<Vec<u8>> {
-    // A byte of input gives at most 88 of output: a length beyond that is a lie, and not worth an allocation.
-    if len / MAX_LENGTH > input.len() {
+    // Three bytes of input give at most `MAX_LENGTH` of output: a length beyond that is a lie, and not worth an allocation.
+    if len.div_ceil(MAX_LENGTH / 3) > input.len() {
         return None;
     }
-    let mut out = Vec::with_capacity(len);
+    let mut out = Vec::new();
+    out.try_reserve_exact(len).ok()?;
     let mut rest = input.iter();
     while let Some(&control) = rest.next() {
         let control = usize::from(control);

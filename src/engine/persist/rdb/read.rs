@@ -4,6 +4,7 @@ use super::{NEWEST, kind, opcode, packed, stream};
 use crate::base::{Bytes, Millis, float};
 use crate::engine::config::{Config, Limits};
 use crate::engine::dict::HashSeed;
+use crate::engine::evict;
 use crate::engine::keyspace::Db;
 use crate::engine::persist::crc64::crc64;
 use crate::engine::persist::lzf;
@@ -198,17 +199,19 @@ pub fn load_into(bytes: &[u8], dbs: &mut [Db], options: &LoadOptions, loaded: &m
     Ok(())
 }
 
+/// What stands before the version and the checksum that end a payload. Err: one of them is wrong, in Redis' words.
+fn checked<'a>(payload: &'a [u8], options: &LoadOptions) -> Result<&'a [u8], &'static str> {
+    const BAD_FOOTER: &str = "ERR DUMP payload version or checksum are wrong";
+    let (front, crc) = payload.split_last_chunk::<8>().ok_or(BAD_FOOTER)?;
+    let (body, version) = front.split_last_chunk::<2>().ok_or(BAD_FOOTER)?;
+    let sound = options.skip_checksum || u64::from_le_bytes(*crc) == crc64(0, front);
+    if u16::from_le_bytes(*version) <= NEWEST && sound { Ok(body) } else { Err(BAD_FOOTER) }
+}
+
 /// The value in a payload of DUMP. Err: in Redis' words for RESTORE.
 pub fn restore_value(payload: &[u8], options: &LoadOptions) -> Result<Value, &'static str> {
-    const BAD_FOOTER: &str = "ERR DUMP payload version or checksum are wrong";
     const BAD_DATA: &str = "ERR Bad data format";
-    let Some((front, crc)) = payload.split_last_chunk::<8>() else { return Err(BAD_FOOTER) };
-    let Some((body, version)) = front.split_last_chunk::<2>() else { return Err(BAD_FOOTER) };
-    let crc = u64::from_le_bytes(*crc);
-    if u16::from_le_bytes(*version) > NEWEST || !options.skip_checksum && crc != crc64(0, front) {
-        return Err(BAD_FOOTER);
-    }
-    let mut reader = Reader { bytes: body, at: 0, options };
+    let mut reader = Reader { bytes: checked(payload, options)?, at: 0, options };
     let code = reader.byte().map_err(|_| BAD_DATA)?;
     match reader.value(code) {
         Ok(value) if reader.rest().is_empty() && (!value.is_empty() || matches!(value, Value::String(_))) => Ok(value),
@@ -218,14 +221,7 @@ pub fn restore_value(payload: &[u8], options: &LoadOptions) -> Result<Value, &'s
 
 /// The sources in a payload of FUNCTION DUMP. Err: in Redis' words for FUNCTION RESTORE.
 pub fn restore_functions(payload: &[u8], options: &LoadOptions) -> Result<Vec<Bytes>, &'static str> {
-    const BAD_FOOTER: &str = "ERR DUMP payload version or checksum are wrong";
-    let Some((front, crc)) = payload.split_last_chunk::<8>() else { return Err(BAD_FOOTER) };
-    let Some((body, version)) = front.split_last_chunk::<2>() else { return Err(BAD_FOOTER) };
-    let sound = options.skip_checksum || u64::from_le_bytes(*crc) == crc64(0, front);
-    if u16::from_le_bytes(*version) > NEWEST || !sound {
-        return Err(BAD_FOOTER);
-    }
-    let mut reader = Reader { bytes: body, at: 0, options };
+    let mut reader = Reader { bytes: checked(payload, options)?, at: 0, options };
     let mut codes = Vec::new();
     while !reader.rest().is_empty() {
         match reader.byte().map_err(|_| "ERR can not read data type")? {
@@ -330,9 +326,7 @@ impl<'a> Reader<'a> {
     fn access(&self, idle: Option<u64>, freq: Option<u8>) -> u32 {
         let secs = self.options.now.secs();
         match (idle, freq) {
-            (_, Some(freq)) if self.options.lfu => ((secs / 60) as u32) << 16 | u32::from(freq),
-            // A new key counts as used five times.
-            (_, None) if self.options.lfu => ((secs / 60) as u32) << 16 | 5,
+            (_, freq) if self.options.lfu => evict::used(freq.unwrap_or(evict::LFU_INIT), self.options.now),
             (Some(idle), _) if self.options.lru => secs.saturating_sub(idle) as u32,
             _ => secs as u32,
         }

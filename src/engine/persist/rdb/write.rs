@@ -127,20 +127,14 @@ pub fn dump_value(value: &Value, limits: &Limits) -> Vec<u8> {
     let mut writer = Writer::new(true, *limits);
     writer.out.push(kind_of(value));
     writer.value(value);
-    writer.out.extend_from_slice(&VERSION.to_le_bytes());
-    let crc = crc64(0, &writer.out);
-    writer.out.extend_from_slice(&crc.to_le_bytes());
-    writer.out
+    writer.payload()
 }
 
 /// What FUNCTION DUMP answers: the sources of libraries, version, checksum.
 pub fn dump_functions(codes: &[Bytes], limits: &Limits) -> Vec<u8> {
     let mut writer = Writer::new(true, *limits);
     codes.iter().for_each(|code| writer.function(code));
-    writer.out.extend_from_slice(&VERSION.to_le_bytes());
-    let crc = crc64(0, &writer.out);
-    writer.out.extend_from_slice(&crc.to_le_bytes());
-    writer.out
+    writer.payload()
 }
 
 fn kind_of(value: &Value) -> u8 {
@@ -168,6 +162,14 @@ struct Writer {
 impl Writer {
     fn new(compress: bool, limits: Limits) -> Writer {
         Writer { out: Vec::new(), compressor: compress.then(Compressor::default), limits }
+    }
+
+    /// What was written, with the version and the checksum that end a payload of DUMP.
+    fn payload(mut self) -> Vec<u8> {
+        self.out.extend_from_slice(&VERSION.to_le_bytes());
+        let crc = crc64(0, &self.out);
+        self.out.extend_from_slice(&crc.to_le_bytes());
+        self.out
     }
 
     fn aux(&mut self, name: &str, value: &str) {
