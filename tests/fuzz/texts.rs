@@ -6,6 +6,7 @@ use redlab::engine::acl::{self, User};
 use redlab::engine::cluster::conf::Reader;
 use redlab::engine::cluster::{Cluster, Flags, plan};
 use redlab::engine::config::{Config, PARAMETERS, file, value};
+use redlab::engine::notify;
 use redlab::engine::persist::aof::manifest::Manifest;
 use redlab::engine::value::stream::Id;
 use redlab::lesson::{Course, Source, prose};
@@ -223,7 +224,7 @@ fn number(input: &[u8]) -> Went {
         assert!(float::add(sum.as_bytes(), b"0").is_ok(), "{sum}");
     }
     let size = value::bytes_of(input);
-    let _ = value::events(input);
+    let _ = notify::parse(input);
     if let Some(id) = Id::parse(input, 7) {
         assert_eq!(Id::parse(id.to_string().as_bytes(), 0), Some(id));
         assert_eq!(Id::from_be_bytes(id.to_be_bytes()), id);

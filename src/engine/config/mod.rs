@@ -9,6 +9,7 @@ pub mod rewrite;
 pub mod table;
 pub mod value;
 
+use super::notify;
 use crate::base::{Bytes, glob};
 use std::collections::BTreeMap;
 pub use table::{PARAMETERS, Parameter};
@@ -239,7 +240,7 @@ impl Config {
             && let [letters] = words
         {
             // The text hides `n` beside `A`; published it is all the same.
-            self.notify = value::events(letters).unwrap_or(self.notify);
+            self.notify = notify::parse(letters).unwrap_or(self.notify);
         }
         Ok(())
     }
@@ -306,7 +307,7 @@ impl Config {
             "hll-sparse-max-bytes" => self.limits.hll_sparse_max_bytes = number(self),
             "stream-node-max-bytes" => self.limits.stream_node_max_bytes = number(self),
             "stream-node-max-entries" => self.limits.stream_node_max_entries = number(self),
-            "notify-keyspace-events" => self.notify = value::events(&self.text(name)).unwrap_or(0),
+            "notify-keyspace-events" => self.notify = notify::parse(&self.text(name)).unwrap_or(0),
             "maxmemory" => self.maxmemory = self.text(name).lossy().parse().unwrap_or(0),
             "maxmemory-policy" => self.eviction = eviction(&self.text(name)),
             "maxmemory-samples" => self.maxmemory_samples = number(self),

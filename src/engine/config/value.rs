@@ -2,28 +2,8 @@
 
 use super::table::{Kind, MULTI, Parameter};
 use crate::base::Bytes;
+use crate::engine::notify;
 use crate::engine::value::string::parse_int;
-
-/// The letters of notify-keyspace-events and their bits, in the order in which CONFIG GET shows them; `A` is all before K.
-pub const EVENT_LETTERS: &[(u8, u32)] = &[
-    (b'g', 1 << 2),
-    (b'$', 1 << 3),
-    (b'l', 1 << 4),
-    (b's', 1 << 5),
-    (b'h', 1 << 6),
-    (b'z', 1 << 7),
-    (b'x', 1 << 8),
-    (b'e', 1 << 9),
-    (b't', 1 << 10),
-    (b'd', 1 << 13),
-    (b'n', 1 << 14),
-    (b'K', 1),
-    (b'E', 1 << 1),
-    (b'm', 1 << 11),
-];
-
-/// What `A` stands for: every class but key misses and new keys.
-const ALL_EVENTS: u32 = 0b10_0111_1111_1100;
 
 const CLASSES: [&str; 3] = ["normal", "slave", "pubsub"];
 
@@ -46,7 +26,7 @@ pub fn parse(parameter: &Parameter, words: &[Bytes], old: &Bytes) -> Result<Byte
         Kind::Save => save(words),
         Kind::OutputLimits => output_limits(words, old),
         Kind::OomValues => oom_values(words),
-        Kind::Events => events(word).map(|bits| Bytes::from(event_letters(bits))),
+        Kind::Events => events(word),
         Kind::Bind => bind(words),
         Kind::ReplicaOf => replica_of(words),
         Kind::Percentiles => percentiles(words),
@@ -211,24 +191,11 @@ fn oom_values(words: &[Bytes]) -> Result<Bytes, String> {
     Ok(Bytes::from(numbers.join(" ")))
 }
 
-/// The bits of a notify-keyspace-events text.
-pub fn events(word: &[u8]) -> Result<u32, String> {
-    let bit = |letter: &u8| match letter {
-        b'A' => Some(ALL_EVENTS),
-        _ => EVENT_LETTERS.iter().find(|(it, _)| it == letter).map(|(_, bit)| *bit),
-    };
-    let bits: Option<u32> = word.iter().map(bit).try_fold(0, |all, bit| Some(all | bit?));
-    bits.ok_or_else(|| String::from("Invalid event class character. Use 'Ag$lshzxeKEtmdn'."))
-}
-
-fn event_letters(bits: u32) -> String {
-    let all = bits & ALL_EVENTS == ALL_EVENTS;
-    let shown = EVENT_LETTERS.iter().filter(|(letter, bit)| {
-        // 'n' is left out beside 'A', though 'A' does not contain it: so does Redis.
-        let hidden = all && !b"KEm".contains(letter);
-        bits & bit != 0 && !hidden
-    });
-    all.then_some('A').into_iter().chain(shown.map(|(letter, _)| *letter as char)).collect()
+fn events(word: &[u8]) -> Result<Bytes, String> {
+    let classes = notify::parse(word);
+    classes
+        .map(|classes| Bytes::from(notify::letters(classes)))
+        .ok_or_else(|| String::from("Invalid event class character. Use 'Ag$lshzxeKEtmdn'."))
 }
 
 fn bind(words: &[Bytes]) -> Result<Bytes, String> {
