@@ -38,11 +38,6 @@ impl Bytes {
         self.0.resize(len, fill);
     }
 
-    /// Bytes held outside of the value itself: 0 while it is short.
-    pub fn heap_len(&self) -> usize {
-        if self.0.spilled() { self.0.capacity() } else { 0 }
-    }
-
     /// The text as a person may read it: invalid UTF-8 becomes U+FFFD. For messages, never for data.
     pub fn lossy(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.0)

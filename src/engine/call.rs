@@ -218,20 +218,11 @@ impl<'a> Call<'a> {
 
     /// Puts a value under `key`, dropping an expiry. Reports nothing: call `changed`.
     pub fn insert(&mut self, key: &Bytes, value: Value) {
-        self.insert_with(key, value, false);
-    }
-
-    /// Puts a value under `key`, keeping an expiry.
-    pub fn insert_keeping_ttl(&mut self, key: &Bytes, value: Value) {
-        self.insert_with(key, value, true);
-    }
-
-    fn insert_with(&mut self, key: &Bytes, value: Value, keep_ttl: bool) {
         let found = self.live_position(key);
         if let Some(position) = found {
             self.touch_access(position);
         }
-        self.put_at(found, key, value, keep_ttl);
+        self.put_at(found, key, value, false);
     }
 
     /// Puts a value under a key that has been looked up before: no access is marked once more.

@@ -6,6 +6,7 @@
 use super::call::Call;
 use super::refusal::Refusal;
 use super::syntax;
+use super::value::string::parse_int;
 use crate::base::Bytes;
 use crate::resp::Reply;
 
@@ -176,7 +177,7 @@ pub const ONE_KEY: Keys = Keys::Range { first: 1, last: 1, step: 1 };
 pub const ALL_KEYS: Keys = Keys::Range { first: 1, last: -1, step: 1 };
 pub const TWO_KEYS: Keys = Keys::Range { first: 1, last: 2, step: 1 };
 
-fn unfinished(_: &mut Call) -> Outcome {
+fn no_handler(_: &mut Call) -> Outcome {
     unreachable!("a command's literal always names its handler; containers have none and are never run")
 }
 
@@ -194,7 +195,7 @@ impl Command {
         acl: &[],
         keys: Keys::None,
         tips: &[],
-        run: unfinished,
+        run: no_handler,
         sub: &[],
     };
     pub const GENERIC: Command = Command { group: Group::Generic, ..Command::BASE };
@@ -236,7 +237,7 @@ impl Command {
                 (first..=last).step_by(step.max(1) as usize).map(|place| place as usize).collect()
             }
             Keys::Counted { count, dest } => {
-                let number = args.get(count).and_then(|arg| std::str::from_utf8(arg).ok()?.parse::<usize>().ok());
+                let number = args.get(count).and_then(|arg| usize::try_from(parse_int(arg)?).ok());
                 let Some(number) = number.filter(|number| *number > 0 && *number < args.len() - count) else {
                     return Vec::new();
                 };

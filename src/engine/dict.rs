@@ -164,11 +164,6 @@ impl<V> Dict<V> {
         self.position(key).map(|at| &mut self.entries[at].value)
     }
 
-    /// The stored key itself, with its value.
-    pub fn get_entry(&self, key: &[u8]) -> Option<(&Bytes, &V)> {
-        self.position(key).map(|at| (&self.entries[at].key, &self.entries[at].value))
-    }
-
     /// Where `key` stands, as `position`. Err: it is not there; its hash, for `push`.
     pub fn find(&self, key: &[u8]) -> Result<usize, u32> {
         if let Some(at) = self.position_of_recent(key) {

@@ -13,6 +13,7 @@ use crate::engine::command::Outcome;
 use crate::engine::keyspace::Db;
 use crate::engine::persist::{Child, rdb};
 use crate::engine::refusal::{self, Refusal};
+use crate::engine::value::string::parse_int;
 use crate::engine::{Env, Instance, Outbox, Output};
 use crate::resp::Reply;
 use std::sync::Arc;
@@ -152,8 +153,7 @@ fn filter(value: &Bytes) -> Result<LeavesOut, Refusal> {
 
 /// REPLCONF ACK offset [FACK offset], of a replica only. Never answered.
 fn acknowledge(call: &mut Call, index: usize) {
-    let number = |at: usize| call.int(at).ok().and_then(|n| u64::try_from(n).ok());
-    let (applied, word, synced) = (number(index + 1), call.is(index + 2, "fack"), number_at(call, index + 3));
+    let (applied, word, synced) = (number_at(call, index + 1), call.is(index + 2, "fack"), number_at(call, index + 3));
     let (now, id) = (call.now, call.client);
     let Some(replica) = call.me_mut().replica.as_deref_mut().filter(|replica| replica.is_attached()) else { return };
     let Some(applied) = applied else { return };
@@ -172,7 +172,7 @@ fn acknowledge(call: &mut Call, index: usize) {
 }
 
 fn number_at(call: &Call, at: usize) -> Option<u64> {
-    (at < call.args.len()).then(|| call.int(at).ok().and_then(|n| u64::try_from(n).ok()))?
+    parse_int(call.args.get(at)?).and_then(|n| u64::try_from(n).ok())
 }
 
 /// PSYNC replid offset [FAILOVER], and SYNC.
@@ -492,14 +492,8 @@ impl Instance {
             out.push(Output::Raw(id, bytes));
             self.put_online(id, to_replicas, out);
         }
-        self.save_for_replicas_if_due_after_child(env, out);
-    }
-
-    /// Who came too late for the save that has just ended gets the next one.
-    fn save_for_replicas_if_due_after_child(&mut self, env: &mut Env, out: &mut Outbox) {
-        if self.waiting_replicas().next().is_some() {
-            self.save_for_replicas_if_due(env, out);
-        }
+        // Who came too late for the save that has just ended gets the next one.
+        self.save_for_replicas_if_due(env, out);
     }
 
     fn put_online(&mut self, id: ClientId, starts_on_ack: bool, out: &mut Outbox) {

@@ -147,8 +147,7 @@ impl Instance {
     }
 
     /// The replica has taken over.
-    pub(super) fn end_failover(&mut self, out: &mut Outbox) {
-        let _ = out;
+    pub(super) fn end_failover(&mut self) {
         if self.replication.failover.take().is_some() {
             self.end_pause();
         }

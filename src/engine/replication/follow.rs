@@ -341,10 +341,10 @@ impl Instance {
             }
             primary.history = history;
             primary.phase = Phase::Transfer(Transfer::default());
-            self.end_failover(out);
+            self.end_failover();
         } else if let Some(rest) = line.strip_prefix("+CONTINUE") {
             notice(out, "Successful partial resynchronization with master.");
-            self.end_failover(out);
+            self.end_failover();
             self.resume_stream(rest.trim(), env, out);
         } else if line.starts_with("-NOMASTERLINK") || line.starts_with("-LOADING") {
             notice(out, format!("Master is currently unable to PSYNC but should be in the future: {line}"));

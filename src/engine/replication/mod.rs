@@ -45,12 +45,6 @@ const READONLY: &str = "READONLY You can't write against a read only replica.";
 const NOREPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
 const UNBLOCKED: &str = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
-    Primary,
-    Replica,
-}
-
 /// What an instance knows of its place in replication.
 #[derive(Clone, Debug)]
 pub struct Replication {
@@ -170,10 +164,6 @@ fn warning(out: &mut Outbox, text: impl Into<String>) {
 // -- looking ---------------------------------------------------------------------------------------------------------
 
 impl Instance {
-    pub fn role(&self) -> Role {
-        if self.replication.primary.is_some() { Role::Replica } else { Role::Primary }
-    }
-
     pub fn is_replica(&self) -> bool {
         self.replication.primary.is_some()
     }
