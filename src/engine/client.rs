@@ -265,9 +265,7 @@ impl Client {
         let query = buffers.query + sent;
         let free = buffers.query_size.saturating_sub(query);
         let (obl, oll, omem) = buffers.output();
-        let command = self
-            .last_command
-            .map_or_else(|| String::from("NULL"), |command| command.name.to_ascii_lowercase().replace(' ', "|"));
+        let command = self.last_command.map_or_else(|| String::from("NULL"), Command::full_name);
         format!(
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} qbuf={} \
              qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} obl={obl} oll={oll} omem={omem} tot-mem={} events=r cmd={} user={} \

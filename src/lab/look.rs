@@ -14,9 +14,6 @@ use crate::resp::Protocol;
 use crate::snapshot::{self, ITEMS_SHOWN, KEYS_SHOWN};
 use std::collections::BinaryHeap;
 
-/// As MEMORY USAGE looks at a large collection.
-const MEMORY_SAMPLES: usize = 5;
-
 impl World {
     pub fn snapshot(&self) -> snapshot::World {
         let own =
@@ -189,7 +186,7 @@ fn look_at_key(name: &Bytes, slot: &Slot) -> snapshot::Key {
         encoding: slot.value.encoding(),
         length: slot.value.len(),
         expires_at: slot.expires_at(),
-        memory_bytes: memory::usage(name, slot, MEMORY_SAMPLES),
+        memory_bytes: memory::usage(name, slot, memory::SAMPLES),
         value: look_at_value(&slot.value),
     }
 }

@@ -30,7 +30,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 thread_local! {
     /// Somebody has asked whether other addresses could be listened on, and may have set them: the loop looks after its turn.
@@ -97,7 +97,7 @@ fn allow_clients(config: &mut Config, many: bool) {
 /// Starts one server: sockets, data, log. `name` stands before each line of its log.
 fn node(server: plan::Planned, name: &str) -> Result<Node, String> {
     let mut rng = Rng::new(unguessable());
-    let now = Millis(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64));
+    let now = event_loop::wall_clock();
     let listeners = listeners(&server.config)?;
     let bus = bus_listeners(&server.config)?;
     let ports: Vec<String> = listeners.iter().filter_map(Listener::port).map(|port| port.to_string()).collect();

@@ -108,7 +108,8 @@ mod unix {
         if let Some(Told { keys, copied, copied_max, copied_at }) = told() {
             [keys, copied, copied_max, copied_at].into_iter().for_each(|number| number.store(0, Relaxed));
         }
-        // SAFETY: one thread; the child uses nothing but memory and files that it opens itself, see `close_inherited`.
+        // SAFETY: the other threads only sync files (see above); the child uses nothing but memory and files that it opens
+        // itself, see `close_inherited`.
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error().to_string()),
             0 => {

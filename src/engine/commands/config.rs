@@ -7,7 +7,7 @@ use crate::engine::config::{Config, Parameter, table};
 use crate::engine::disk::{Disk, DiskError};
 use crate::engine::persist::aof::State;
 use crate::engine::refusal::{self, Refusal};
-use crate::engine::{Env, Output};
+use crate::engine::{Env, Output, commands};
 use crate::resp::Reply;
 
 pub const COMMANDS: &[Command] = &[Command {
@@ -78,20 +78,19 @@ fn get(call: &mut Call) -> Outcome {
 }
 
 fn help(_: &mut Call) -> Outcome {
-    let lines = [
-        "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "GET <pattern>",
-        "    Return parameters matching the glob-like <pattern> and their values.",
-        "SET <directive> <value>",
-        "    Set the configuration <directive> to <value>.",
-        "RESETSTAT",
-        "    Reset statistics reported by the INFO command.",
-        "REWRITE",
-        "    Rewrite the configuration file.",
-        "HELP",
-        "    Print this help.",
-    ];
-    Ok(Reply::Array(lines.into_iter().map(Reply::status).collect()))
+    Ok(commands::help(
+        "CONFIG",
+        &[
+            "GET <pattern>",
+            "    Return parameters matching the glob-like <pattern> and their values.",
+            "SET <directive> <value>",
+            "    Set the configuration <directive> to <value>.",
+            "RESETSTAT",
+            "    Reset statistics reported by the INFO command.",
+            "REWRITE",
+            "    Rewrite the configuration file.",
+        ],
+    ))
 }
 
 fn resetstat(call: &mut Call) -> Outcome {

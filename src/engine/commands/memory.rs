@@ -67,7 +67,7 @@ pub const COMMANDS: &[Command] = &[Command {
 }];
 
 fn usage(call: &mut Call) -> Outcome {
-    let mut samples = 5;
+    let mut samples = memory::SAMPLES;
     let mut at = 3;
     while at < call.args.len() {
         if !call.is(at, "SAMPLES") || at + 1 >= call.args.len() {
@@ -77,8 +77,6 @@ fn usage(call: &mut Call) -> Outcome {
         samples = usize::try_from(count).map_err(|_| refusal::SYNTAX)?;
         at += 2;
     }
-    // 0: all of them.
-    let samples = if samples == 0 { usize::MAX } else { samples };
     let key = &call.args[2];
     Ok(call.slot(key).map_or(Reply::Nil, |slot| Reply::from(memory::usage(key, slot, samples))))
 }

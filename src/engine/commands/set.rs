@@ -1,7 +1,7 @@
 //! Sets: members without order, and what sets have in common.
 
 use super::{parse, sample, scan};
-use crate::base::{Bytes, Rng};
+use crate::base::Bytes;
 use crate::engine::call::Call;
 use crate::engine::command::{ALL_KEYS, Command, DENYOOM, FAST, Keys, ONE_KEY, Outcome, READONLY, TWO_KEYS, WRITE};
 use crate::engine::notify::Class;
@@ -250,7 +250,12 @@ fn spop(call: &mut Call) -> Outcome {
     if count == Some(0) {
         return Ok(Reply::Set(Vec::new()));
     }
-    let gone = draw_out(call, key, count.unwrap_or(1).min(size))?;
+    let picks = sample::distinct(count.unwrap_or(1), size, call.rng);
+    let set = call.peek_mut::<Set>(key).expect("just looked up");
+    let gone: Vec<Bytes> = picks.into_iter().filter_map(|at| set.nth(at)).collect();
+    for member in &gone {
+        set.remove(member);
+    }
     call.changed(Class::Set, "spop", key);
     call.dirty(gone.len() - 1);
     let emptied = call.remove_if_empty(key);
@@ -263,22 +268,6 @@ fn spop(call: &mut Call) -> Outcome {
     }
     let mut gone = gone.into_iter().map(Reply::Bulk);
     Ok(if count.is_some() { Reply::Set(gone.collect()) } else { gone.next().unwrap_or(Reply::Nil) })
-}
-
-/// Removes `count` random members of a set that has as many.
-fn draw_out(call: &mut Call, key: &Bytes, count: usize) -> Result<Vec<Bytes>, Refusal> {
-    let mut rng = call.rng.clone();
-    let set = call.peek_mut::<Set>(key).ok_or(refusal::NO_SUCH_KEY)?;
-    let gone: Vec<Bytes> = pick(set, count, &mut rng);
-    for member in &gone {
-        set.remove(member);
-    }
-    *call.rng = rng;
-    Ok(gone)
-}
-
-fn pick(set: &Set, count: usize, rng: &mut Rng) -> Vec<Bytes> {
-    sample::distinct(count, set.len(), rng).into_iter().filter_map(|at| set.nth(at)).collect()
 }
 
 fn srandmember(call: &mut Call) -> Outcome {

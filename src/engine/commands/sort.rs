@@ -176,16 +176,10 @@ fn sort(call: &mut Call, read_only: bool) -> Outcome {
 }
 
 fn store(call: &mut Call, to: &Bytes, found: Vec<Option<Bytes>>) -> Reply {
-    let len = found.len();
-    if len > 0 {
-        let limits = call.limits();
-        let list = List::build(found.into_iter().map(Option::unwrap_or_default), &limits);
-        call.insert(to, list.into_value());
-        call.changed(Class::List, "sortstore", to);
-        call.dirty(len - 1);
-    } else if call.remove(to).is_some() {
-        call.changed(Class::Generic, "del", to);
-    }
+    let (len, limits) = (found.len(), call.limits());
+    let list = List::build(found.into_iter().map(Option::unwrap_or_default), &limits);
+    call.store(to, list.into_value(), Class::List, "sortstore");
+    call.dirty(len.saturating_sub(1));
     len.into()
 }
 

@@ -1,6 +1,6 @@
 //! What outlives the process: RDB files, the append only file, and when each is written.
 //!
-//! Order for readers: this file (saves, save points, shutdown), `child` (who does it in the background), `boot`, `rdb`, `aof`.
+//! Order for readers: this file (saves, save points), `child` (who does it in the background), `boot`, `shutdown`, `rdb`, `aof`.
 
 pub mod aof;
 pub mod boot;

@@ -253,11 +253,6 @@ fn bitop(call: &mut Call) -> Outcome {
     if call.is(1, "NOT") {
         result.iter_mut().for_each(|byte| *byte = !*byte);
     }
-    if len > 0 {
-        call.insert(to, Str::Raw(result).into_value());
-        call.changed(Class::String, "set", to);
-    } else if call.remove(to).is_some() {
-        call.changed(Class::Generic, "del", to);
-    }
+    call.store(to, Str::Raw(result).into_value(), Class::String, "set");
     Ok(len.into())
 }

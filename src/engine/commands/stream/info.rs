@@ -20,8 +20,10 @@ fn find<'c>(call: &'c mut Call) -> Result<&'c Stream, Refusal> {
 }
 
 pub fn stream(call: &mut Call) -> Outcome {
+    // The key is looked up first: its errors come before those of the options.
+    find(call)?;
     let count = full_count(call)?;
-    let stream = find(call)?;
+    let stream = call.peek::<Stream>(&call.args[2]).expect("just looked up");
     let mut fields = vec![
         ("length", Reply::from(stream.len())),
         ("radix-tree-keys", Reply::from(stream.nodes().len())),
@@ -48,9 +50,7 @@ pub fn stream(call: &mut Call) -> Outcome {
 }
 
 /// How many entries and pending entries FULL shows; None without FULL.
-fn full_count(call: &mut Call) -> Result<Option<usize>, Refusal> {
-    // The key is looked up first: its errors come before those of the options.
-    find(call)?;
+fn full_count(call: &Call) -> Result<Option<usize>, Refusal> {
     let words = call.args.len() - 3;
     if words == 0 {
         return Ok(None);
