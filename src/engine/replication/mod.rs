@@ -220,13 +220,14 @@ impl Instance {
         self.write_refusal().map_or(Ok(()), Err)
     }
 
+    /// Whether the data may be old, and must then not be served: a replica without its primary.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_replica() && !self.link_up() && !self.config.flag("replica-serve-stale-data")
+    }
+
     /// Other reasons of replication to refuse an ordinary client's command.
     pub(super) fn admit_by_role(&self, id: ClientId, flags: Flags) -> Result<(), Refusal> {
-        if self.is_replica()
-            && !flags.has(command::STALE)
-            && !self.link_up()
-            && !self.config.flag("replica-serve-stale-data")
-        {
+        if self.is_stale() && !flags.has(command::STALE) {
             return Err(Refusal::new(MASTERDOWN));
         }
         let touches_keys = command::WRITE.with(command::READONLY).with(command::MAY_REPLICATE);

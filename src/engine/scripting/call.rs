@@ -73,15 +73,14 @@ fn answer(call: &mut Call, args: &[Bytes]) -> Answer {
 
 fn check(call: &mut Call, entry: &'static Entry, args: &[Bytes]) -> Result<(), std::borrow::Cow<'static, str>> {
     let command = entry.command;
-    let fits = match usize::try_from(entry.arity) {
-        Ok(words) => args.len() == words,
-        Err(_) => args.len() >= entry.arity.unsigned_abs() as usize,
-    };
-    if !fits {
+    if !entry.takes(args.len()) {
         return Err("ERR Wrong number of args calling Redis command from script".into());
     }
     if command.flags.has(command::NOSCRIPT) && !call.server.scripting.allows_all {
         return Err("ERR This Redis command is not allowed from script".into());
+    }
+    if call.server.is_stale() && !command.flags.has(command::STALE) {
+        return Err("ERR Can not execute the command on a stale replica".into());
     }
     if let Err(denied) = call.server.permit(call.client, entry, args, Context::Lua) {
         let message = denied.message(&call.me().user, entry, args, false);

@@ -215,6 +215,17 @@ mod tests {
         assert_eq!(lab.ask(&["EVAL", "return 1", "0"]), Reply::Int(1));
     }
 
+    // EVAL itself is allowed there: what it calls was let through, whatever it was.
+    #[test]
+    fn on_a_stale_replica_a_script_may_call_what_a_client_may() {
+        let mut lab = Lab::new(1);
+        lab.ask(&["CONFIG", "SET", "replica-serve-stale-data", "no"]);
+        lab.ask(&["REPLICAOF", "127.0.0.1", "7000"]);
+        let reply = lab.ask(&["EVAL", "return redis.pcall('GET', KEYS[1]).err", "1", "cart:42"]);
+        assert_eq!(reply, Reply::bulk("ERR Can not execute the command on a stale replica"));
+        assert_eq!(lab.ask(&["EVAL", "return #redis.call('TIME')", "0"]), Reply::Int(2));
+    }
+
     #[test]
     fn a_fork_has_scripts_and_functions_but_not_the_interpreter() {
         let mut lab = Lab::new(1);
