@@ -33,13 +33,13 @@ impl Instance {
         let Some(watchers) = self.watchers.get(&(db, Bytes::copy(key))) else { return };
         let gone = self.dbs[db].slot(key).is_none();
         for id in watchers {
-            let Some(client) = self.clients.get_mut(id) else { continue };
+            let Some(client) = self.clients.get_mut(id).filter(|client| !client.watch_broken) else { continue };
             let watched = client.watched.iter_mut().find(|watched| watched.db == db && *watched.key == *key);
             match watched {
                 // It was past its expiry when WATCH came: that it is removed now changes nothing.
                 Some(watched) if watched.was_expired && gone => watched.was_expired = false,
                 _ => {
-                    if self.tracing && !client.watch_broken {
+                    if self.tracing {
                         self.broken_watches.push((*id, db, Bytes::copy(key)));
                     }
                     client.watch_broken = true;
