@@ -248,23 +248,24 @@ impl List {
         if range.is_empty() {
             return;
         }
-        let (mut at, mut offset) = self.place(range.start);
+        let (first, mut offset) = self.place(range.start);
         match &mut self.0 {
             Form::Packed(node) => node.remove_range(range),
             Form::Quick { nodes, len } => {
                 *len -= range.len();
-                let mut left = range.len();
+                let (mut behind, mut left) = (first, range.len());
                 while left > 0 {
-                    let node = &mut nodes[at];
+                    let node = &mut nodes[behind];
                     let gone = left.min(node.items.len() - offset);
                     node.remove_range(offset..offset + gone);
-                    if node.items.is_empty() {
-                        nodes.remove(at);
-                    } else {
-                        at += 1;
-                    }
+                    behind += 1;
                     (left, offset) = (left - gone, 0);
                 }
+                // The first and the last of them may have kept something. All others go at once: one by one each would
+                // move all that stand behind.
+                let kept = |at: usize| usize::from(!nodes[at].items.is_empty());
+                let (from, to) = (first + kept(first), behind - kept(behind - 1));
+                nodes.drain(from..to.max(from));
             }
         }
         self.shrink(limits);
