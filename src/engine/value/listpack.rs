@@ -91,6 +91,20 @@ fn back_length(len: usize) -> usize {
     }
 }
 
+/// How many bytes `element` takes as an entry.
+pub fn size(element: &[u8]) -> usize {
+    if let Some(n) = parse_int(element) {
+        return int_size(n);
+    }
+    let entry = element.len()
+        + match element.len() {
+            0..64 => 1,
+            64..4096 => 2,
+            _ => 5,
+        };
+    entry + back_length(entry)
+}
+
 /// How many bytes `n` takes as an entry.
 pub fn int_size(n: i64) -> usize {
     1 + match n {
@@ -228,6 +242,7 @@ mod tests {
         for element in &elements {
             let (found, end) = next(&entries, at).unwrap();
             assert_eq!(found.to_bytes(), *element);
+            assert_eq!(end - at, size(element));
             if let Element::Int(n) = found {
                 assert_eq!(end - at, int_size(n), "{n}");
             }

@@ -2,12 +2,10 @@
 
 use crate::base::Bytes;
 use crate::engine::config::Limits;
-use crate::engine::value::string::parse_int;
+use crate::engine::value::listpack::{self, FRAME};
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// What an empty listpack takes: its header and its end mark.
-pub(super) const EMPTY_BYTES: usize = 7;
 /// With a limit in elements, a node may still not take more bytes than this.
 pub(super) const SAFE_BYTES: usize = 8192;
 /// What Redis takes an element to cost beyond its own length when it looks whether a node has room.
@@ -22,7 +20,7 @@ pub(super) struct Node {
 
 impl Default for Node {
     fn default() -> Node {
-        Node { items: VecDeque::new(), bytes: EMPTY_BYTES }
+        Node { items: VecDeque::new(), bytes: FRAME }
     }
 }
 
@@ -34,51 +32,51 @@ impl Node {
     }
 
     pub(super) fn push_back(&mut self, item: Bytes) {
-        self.bytes += packed_len(&item);
+        self.bytes += listpack::size(&item);
         self.items.push_back(item);
     }
 
     pub(super) fn push_front(&mut self, item: Bytes) {
-        self.bytes += packed_len(&item);
+        self.bytes += listpack::size(&item);
         self.items.push_front(item);
     }
 
     pub(super) fn insert(&mut self, at: usize, item: Bytes) {
-        self.bytes += packed_len(&item);
+        self.bytes += listpack::size(&item);
         self.items.insert(at, item);
     }
 
     pub(super) fn pop_front(&mut self) -> Option<Bytes> {
         let item = self.items.pop_front()?;
-        self.bytes -= packed_len(&item);
+        self.bytes -= listpack::size(&item);
         Some(item)
     }
 
     pub(super) fn pop_back(&mut self) -> Option<Bytes> {
         let item = self.items.pop_back()?;
-        self.bytes -= packed_len(&item);
+        self.bytes -= listpack::size(&item);
         Some(item)
     }
 
     pub(super) fn replace(&mut self, at: usize, item: Bytes) {
-        self.bytes += packed_len(&item);
+        self.bytes += listpack::size(&item);
         let old = std::mem::replace(&mut self.items[at], item);
-        self.bytes -= packed_len(&old);
+        self.bytes -= listpack::size(&old);
     }
 
     pub(super) fn remove_range(&mut self, range: Range<usize>) {
-        self.bytes -= self.items.drain(range).map(|item| packed_len(&item)).sum::<usize>();
+        self.bytes -= self.items.drain(range).map(|item| listpack::size(&item)).sum::<usize>();
     }
 
     pub(super) fn split_off(&mut self, at: usize) -> Node {
         let items = self.items.split_off(at);
-        let bytes: usize = items.iter().map(|item| packed_len(item)).sum();
+        let bytes: usize = items.iter().map(|item| listpack::size(item)).sum();
         self.bytes -= bytes;
-        Node { items, bytes: bytes + EMPTY_BYTES }
+        Node { items, bytes: bytes + FRAME }
     }
 
     pub(super) fn append(&mut self, mut tail: Node) {
-        self.bytes += tail.bytes - EMPTY_BYTES;
+        self.bytes += tail.bytes - FRAME;
         self.items.append(&mut tail.items);
     }
 
@@ -98,7 +96,7 @@ impl Node {
             seen += 1;
             seen <= skipped || seen > skipped + gone
         });
-        self.bytes -= gone * packed_len(item);
+        self.bytes -= gone * listpack::size(item);
         gone
     }
 
@@ -107,33 +105,8 @@ impl Node {
     }
 
     pub(super) fn may_merge(&self, other: &Node, limits: &Limits) -> bool {
-        !exceeds(limits, self.bytes + other.bytes - EMPTY_BYTES, self.items.len() + other.items.len())
+        !exceeds(limits, self.bytes + other.bytes - FRAME, self.items.len() + other.items.len())
     }
-}
-
-/// The bytes an element takes in a listpack: an integer as few as it needs, a text with its length before it, and the
-/// entry's own length behind it for walking backwards.
-pub(super) fn packed_len(item: &[u8]) -> usize {
-    let int = if item.len() <= 20 { parse_int(item) } else { None };
-    let entry = match int {
-        Some(0..=127) => 1,
-        Some(-4096..=4095) => 2,
-        Some(-32_768..=32_767) => 3,
-        Some(-8_388_608..=8_388_607) => 4,
-        Some(-2_147_483_648..=2_147_483_647) => 5,
-        Some(_) => 9,
-        None if item.len() < 64 => 1 + item.len(),
-        None if item.len() < 4096 => 2 + item.len(),
-        None => 5 + item.len(),
-    };
-    let back = match entry {
-        0..=127 => 1,
-        128..=16_382 => 2,
-        16_383..=2_097_150 => 3,
-        2_097_151..=268_435_454 => 4,
-        _ => 5,
-    };
-    entry + back
 }
 
 /// The most bytes and the most elements of a node; one of them is without limit.

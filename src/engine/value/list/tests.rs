@@ -1,7 +1,7 @@
 //! A list beside a plain vector, and when its encoding changes.
 
-use super::node::{EMPTY_BYTES, packed_len};
 use super::*;
+use crate::engine::value::listpack::{self, FRAME};
 use proptest::prelude::*;
 
 fn limits(size: i64) -> Limits {
@@ -104,8 +104,8 @@ fn sound(list: &List, model: &[Bytes]) {
     assert!(list.iter().rev().eq(model.iter().rev()));
     let (front, back) = list.slices();
     for node in front.iter().chain(back) {
-        let bytes: usize = node.items.iter().map(|item| packed_len(item)).sum();
-        assert_eq!(node.bytes, EMPTY_BYTES + bytes);
+        let bytes: usize = node.items.iter().map(|item| listpack::size(item)).sum();
+        assert_eq!(node.bytes, FRAME + bytes);
         assert!(!node.items.is_empty() || list.encoding() == "listpack");
     }
 }
@@ -144,12 +144,12 @@ fn elements_take_what_a_listpack_gives_them() {
         ("007", 5),
         ("", 2),
     ] {
-        assert_eq!(packed_len(item.as_bytes()), bytes, "{item}");
+        assert_eq!(listpack::size(item.as_bytes()), bytes, "{item}");
     }
-    assert_eq!(packed_len(&[b'x'; 63]), 65);
-    assert_eq!(packed_len(&[b'x'; 64]), 67);
-    assert_eq!(packed_len(&[b'x'; 126]), 130);
-    assert_eq!(packed_len(&[b'x'; 4096]), 4103);
+    assert_eq!(listpack::size(&[b'x'; 63]), 65);
+    assert_eq!(listpack::size(&[b'x'; 64]), 67);
+    assert_eq!(listpack::size(&[b'x'; 126]), 130);
+    assert_eq!(listpack::size(&[b'x'; 4096]), 4103);
 }
 
 #[test]
