@@ -13,6 +13,7 @@ use super::process::Process;
 use super::topology::{Cron, Topology};
 use crate::base::{Bytes, Millis, Rng};
 use crate::engine::client::Ends;
+use crate::engine::disk::Disk as _;
 use crate::engine::{ClientId, Env, Input, Instance, KeyTrace, Outbox, Output};
 use crate::port::{ConnectionId, Incoming, Signal};
 use crate::race::{Program, Race};
@@ -372,16 +373,12 @@ impl World {
         self.disk.read(&path).map(<[u8]>::to_vec).map_err(|error| error.to_string())
     }
 
-    /// Replaces the whole file. As an editor does it: written beside, synced, renamed, so it survives a power cut.
+    /// Replaces the whole file, as an editor does it: it survives a power cut.
     pub fn write_file(&mut self, path: &str, contents: &[u8]) -> Result<(), String> {
         let path = disk::resolve(&self.home, path);
         let beside = format!("{path}~");
-        let written = self.disk.write(&beside, contents).and_then(|()| {
-            self.disk.fsync(&beside)?;
-            self.disk.rename(&beside, &path)?;
-            self.disk.fsync_dir("")
-        });
-        written.map_err(|error| error.to_string())
+        let mut view = disk::From { disk: &mut self.disk, dir: "" };
+        view.replace(&path, &beside, contents, true).map_err(|(_, error)| error.to_string())
     }
 
     /// A path that ends in `/` is a directory; it may hold directories, but no files.

@@ -3,7 +3,7 @@
 use super::selector::{RuleError, has_spaces};
 use super::{Acl, User, merge_selectors};
 use crate::base::Bytes;
-use crate::engine::disk::{Disk, DiskError};
+use crate::engine::disk::{Disk, Step};
 use crate::engine::{Env, Instance, Outbox};
 
 impl Acl {
@@ -121,23 +121,18 @@ impl Instance {
         Ok(())
     }
 
-    /// ACL SAVE: beside the old file, synced, then renamed over it. Err: the line for the server's log.
+    /// ACL SAVE. Err: the line for the server's log.
     pub fn save_acl(&self, disk: &mut dyn Disk, path: &str) -> Result<(), String> {
-        let temporary = format!("{path}.tmp-{}-{}", self.hooks.pid.unwrap_or(1), self.now.0);
-        fn said(what: &str) -> impl Fn(DiskError) -> String + '_ {
-            move |error| format!("# {what}: {error}")
-        }
-        let written = disk
-            .write(&temporary, &self.acl.text())
-            .map_err(said("Writing ACL file for ACL SAVE"))
-            .and_then(|()| disk.fsync(&temporary).map_err(said("Syncing ACL file for ACL SAVE")))
-            .and_then(|()| disk.rename(&temporary, path).map_err(said("Renaming ACL file for ACL SAVE")));
-        if written.is_err() {
-            let _ = disk.remove(&temporary);
-            return written;
-        }
-        let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
-        disk.fsync_dir(dir).map_err(said("Syncing ACL directory for ACL SAVE"))
+        let beside = format!("{path}.tmp-{}-{}", self.hooks.pid.unwrap_or(1), self.now.0);
+        disk.replace(path, &beside, &self.acl.text(), true).map_err(|(step, error)| {
+            let what = match step {
+                Step::Write => "Writing ACL file",
+                Step::Sync => "Syncing ACL file",
+                Step::Rename => "Renaming ACL file",
+                Step::SyncDir => "Syncing ACL directory",
+            };
+            format!("# {what} for ACL SAVE: {error}")
+        })
     }
 
     /// The users with which a server starts: those of its config file, or those of its ACL file. Err: it does not start.
