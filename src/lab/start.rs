@@ -215,6 +215,7 @@ impl World {
         lines.iter().for_each(|line| self.log(at, line));
         state == State::Running
     }
+
     // -- slots -------------------------------------------------------------------------------------------------------
 
     /// The slot that a process with this config file or port belongs into; a new one if there is none.

@@ -237,8 +237,7 @@ fn integer(bytes: &[u8], big_endian: bool, signed: bool) -> f64 {
     value as i64 as f64
 }
 
-fn size(lua: &Lua, _: &Running, args: MultiValue) -> Ended {
-    let _ = lua;
+fn size(_: &Lua, _: &Running, args: MultiValue) -> Ended {
     let mut format = Format::new(args::text(&args, 1)?);
     let mut total = 0;
     while let Some((option, size)) = format.next()? {

@@ -74,7 +74,6 @@ mod tests {
                 keys.insert(id, ());
             }
             if round % 400 == 399 {
-                rng.below(2);
                 let all: Vec<_> = keys.keys().map(|id| id.to_be_bytes()).collect();
                 assert_eq!(nodes, count(&all, 0), "{round}");
             }
