@@ -171,8 +171,11 @@ impl Cluster {
             node.failed_at = now;
         }
         if flags.any(Flags::MYSELF) {
+            // Redis ends with an assertion here. Only one can be me, and the next start might take the other one.
+            if std::mem::replace(found_me, true) {
+                return None;
+            }
             self.myself = handle;
-            *found_me = true;
         }
         if words[3] != "-" {
             let primary = self.node_named(words[3], now, rng)?;
