@@ -61,6 +61,10 @@ pub fn bitfield(call: &mut Call, read_only: bool) -> Outcome {
     if changes > 0 {
         call.changed(Class::String, "setbit", key);
         call.dirty(changes - 1);
+    } else if grown {
+        // Nothing fitted, but the text is longer: Redis tells nobody either.
+        let db = call.db;
+        call.server.dbs[db].measure(key);
     }
     Ok(Reply::Array(replies))
 }
