@@ -10,6 +10,7 @@ use crate::machine::{Machine, bytes_of};
 use redlab::base::{Bytes, Millis, Rng, quote};
 use redlab::engine::disk::MemoryDisk;
 use redlab::engine::persist::rdb::{self, LoadOptions, SaveOptions};
+use redlab::engine::value::{Kind, Zset};
 use redlab::engine::{ClientId, Input, Output};
 use redlab::resp::decode::{Limits, Requests};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -128,12 +129,12 @@ impl Story {
                 self.step(Input::Request(id, line.split(' ').map(Bytes::from).collect()));
             }
             10..=30 => {
-                let words = commands::writing(&mut self.rng);
+                let words = told_to_the_log(commands::writing(&mut self.rng));
                 let id = self.any_client();
                 self.step(Input::Request(id, words));
             }
             _ => {
-                let words = commands::any(&mut self.rng);
+                let words = told_to_the_log(commands::any(&mut self.rng));
                 let id = self.any_client();
                 self.step(Input::Request(id, words));
             }
@@ -198,6 +199,9 @@ impl Story {
     }
 
     fn save_and_load(&mut self) {
+        if loses_a_sign(&self.machine) {
+            return;
+        }
         let mut copy = self.machine.clone();
         let save = SaveOptions::of(&copy.instance.config, copy.now, 0);
         let image = rdb::save(&copy.instance.dbs, &save);
@@ -207,12 +211,18 @@ impl Story {
         copy.instance.dbs.iter_mut().for_each(|db| db.clear());
         let loaded = rdb::load(&image, &mut copy.instance.dbs, &load);
         assert!(loaded.is_ok(), "{loaded:?}");
-        assert_eq!(before, copy.data(), "what was saved was loaded as something else");
+        assert_eq!(
+            before,
+            copy.data(),
+            "what was saved was loaded as something else{}",
+            difference(&self.machine, &copy)
+        );
     }
 
     /// The server is killed, and another one starts on its files.
     fn replay(&mut self) {
-        if !self.machine.instance.config.appendonly || self.machine.instance.persist.child.is_some() {
+        let config = &self.machine.instance.config;
+        if !config.appendonly || self.machine.instance.persist.child.is_some() || loses_a_sign(&self.machine) {
             return;
         }
         let config = self.lines[0].clone();
@@ -235,6 +245,22 @@ impl Story {
             difference(&machine, &again) + &log_of(&machine.disk)
         );
     }
+}
+
+/// BITFIELD with OVERFLOW FAIL, where nothing fits, lengthens the text and tells the append only file nothing: so in Redis
+/// 7.2.6, where a restart makes another text of it.
+fn told_to_the_log(mut words: Vec<Bytes>) -> Vec<Bytes> {
+    if words.first().is_some_and(|name| name.eq_ignore_ascii_case(b"BITFIELD")) {
+        words.iter_mut().filter(|word| word.eq_ignore_ascii_case(b"FAIL")).for_each(|word| *word = Bytes::from("SAT"));
+    }
+    words
+}
+
+/// Whether there is a score of -0 in a large sorted set: one that is small enough when it is loaded has 0 there, as in Redis.
+fn loses_a_sign(machine: &Machine) -> bool {
+    let values = machine.instance.dbs.iter().flat_map(|db| db.iter()).map(|(_, slot)| &slot.value);
+    let mut sets = values.filter_map(Zset::of);
+    sets.any(|zset| zset.iter().any(|(_, score)| score == 0.0 && score.is_sign_negative()))
 }
 
 /// The end of the append only file.
