@@ -257,6 +257,11 @@ impl<'a> Call<'a> {
         self.db_mut().set_expiry(key, at)
     }
 
+    /// Notes what `key` takes now that it is kept otherwise, though nothing has changed that anybody is told of.
+    pub fn measure(&mut self, key: &[u8]) {
+        self.db_mut().measure(key);
+    }
+
     /// Reports one change of `key`: dirty count, WATCH, blocked clients, keyspace event. Once per change.
     pub fn changed(&mut self, class: Class, event: &'static str, key: &[u8]) {
         self.server.dirty += 1;

@@ -350,4 +350,5 @@ fn episodes_that_found_something() {
 const FOUND: &[(u64, &str)] = &[
     (4148, "DEBUG LOADAOF dropped a key that had expired, and the append only file was not told"),
     (4559, "SORT gave a sorted set its large encoding, and the running sum of memory did not know"),
+    (6787, "SETBIT made a text of a number, where the bit was so already, and the running sum of memory did not know"),
 ];

@@ -148,8 +148,7 @@ fn sort(call: &mut Call, read_only: bool) -> Outcome {
     // As in Redis, a sorted set has its large encoding from then on.
     if let Some(zset) = call.peek_mut::<Zset>(key) {
         zset.make_large();
-        let db = call.db;
-        call.server.dbs[db].measure(key);
+        call.measure(key);
     }
     if options.by.is_some_and(|by| !by.contains(&b'*')) {
         sorted = false;

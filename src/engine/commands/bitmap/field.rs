@@ -61,10 +61,9 @@ pub fn bitfield(call: &mut Call, read_only: bool) -> Outcome {
     if changes > 0 {
         call.changed(Class::String, "setbit", key);
         call.dirty(changes - 1);
-    } else if grown {
-        // Nothing fitted, but the text is longer: Redis tells nobody either.
-        let db = call.db;
-        call.server.dbs[db].measure(key);
+    } else {
+        // Nothing fitted, but the text may be longer, or no number any more: Redis tells nobody either.
+        call.measure(key);
     }
     Ok(Reply::Array(replies))
 }

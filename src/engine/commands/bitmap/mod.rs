@@ -130,6 +130,9 @@ fn setbit(call: &mut Call) -> Outcome {
     *byte = if on { *byte | mask } else { *byte & !mask };
     if grown || before != on {
         call.changed(Class::String, "setbit", key);
+    } else {
+        // A number has become a text for it.
+        call.measure(key);
     }
     Ok(Reply::flag(before))
 }

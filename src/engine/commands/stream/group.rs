@@ -140,8 +140,7 @@ pub fn xack(call: &mut Call) -> Outcome {
     let group = stream.group_mut(name).expect("looked up above");
     let acknowledged = ids.into_iter().filter(|id| group.release(*id).is_some()).count();
     call.dirty(acknowledged);
-    let db = call.db;
-    call.server.dbs[db].measure(key);
+    call.measure(key);
     Ok(Reply::from(acknowledged))
 }
 

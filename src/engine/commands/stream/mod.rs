@@ -313,8 +313,7 @@ fn entry_reply(entry: &Entry) -> Reply {
 /// A change that concerns a stream's groups or ids, not its entries: nobody who watches the key or waits for it hears.
 fn noted(call: &mut Call, event: &'static str, key: &Bytes) {
     call.server.dirty += 1;
-    let db = call.db;
-    call.server.dbs[db].measure(key);
+    call.measure(key);
     call.notify(Class::Stream, event, key);
 }
 

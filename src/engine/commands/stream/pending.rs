@@ -186,8 +186,7 @@ pub fn xclaim(call: &mut Call) -> Outcome {
         propagated.push(group_id_of(key, name, group_of(call, key, name)));
         call.dirty(1);
     }
-    let db = call.db;
-    call.server.dbs[db].measure(key);
+    call.measure(key);
     call.propagate_as(propagated);
     Ok(Reply::Array(replies))
 }
@@ -267,8 +266,7 @@ pub fn xautoclaim(call: &mut Call) -> Outcome {
         }
     }
     call.dirty(propagated.len());
-    let db = call.db;
-    call.server.dbs[db].measure(key);
+    call.measure(key);
     call.propagate_as(propagated);
     Ok(Reply::Array(vec![id_reply(next.unwrap_or(Id::MIN)), Reply::Array(claimed), Reply::Array(gone)]))
 }

@@ -224,8 +224,7 @@ pub fn xreadgroup(call: &mut Call) -> Outcome {
         };
         found.push((key, Reply::Array(entries)));
         call.server.dirty += 1;
-        let db = call.db;
-        call.server.dbs[db].measure(key);
+        call.measure(key);
     }
     call.propagate_as(propagated);
     finish(call, &reading, &places, found)
