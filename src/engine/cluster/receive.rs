@@ -347,6 +347,8 @@ impl Turn<'_> {
             return;
         }
         let mut node = Node::new(heard.id, heard.flags, self.now, self.rng);
+        // Nobody else can be me: from a nodes.conf with two of them no node starts.
+        node.flags.clear(Flags::MYSELF);
         node.host.clone_from(&heard.host);
         (node.port, node.tls_port, node.bus_port) = (heard.port, heard.tls_port, heard.bus_port);
         let handle = self.cluster.add(node);
