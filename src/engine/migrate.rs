@@ -138,7 +138,10 @@ impl Instance {
     fn end_migration(&mut self, broken: Option<&'static str>, out: &mut Outbox) {
         let Some(migration) = self.migration.take() else { return };
         let db = migration.order.db;
-        if !migration.order.copy && !migration.moved.is_empty() {
+        // In Redis nothing else happens during MIGRATE. Who has become a replica here meanwhile changes nothing by itself: its
+        // new primary has the keys still.
+        let moves = !migration.order.copy && !self.is_replica();
+        if moves && !migration.moved.is_empty() {
             for key in &migration.moved {
                 self.dbs[db].remove(key);
                 self.touch(db, key);
