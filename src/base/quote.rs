@@ -5,6 +5,7 @@
 //! byte-wise, as `sdssplitargs` and `sdscatrepr` are.
 
 use super::Bytes;
+use super::carry;
 
 /// Why a line cannot be split.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,7 +36,7 @@ pub fn split(line: &[u8]) -> Result<Vec<Bytes>, Unbalanced> {
 /// The words of `line` with their places; also those before a fault, so that a half-typed line can be coloured. If the
 /// fault is an open quote, the word it stands in is the last one.
 pub fn pieces(line: &[u8]) -> (Vec<Piece>, Option<Unbalanced>) {
-    let line = &line[..line.iter().position(|&byte| byte == 0).unwrap_or(line.len())];
+    let line = carry::before_zero(line);
     let mut pieces = Vec::new();
     let mut at = 0;
     loop {

@@ -7,6 +7,7 @@
 use super::conf::fits_in_file;
 use super::node::{Flags, NodeId};
 use super::slots::SET_BYTES;
+use crate::base::carry;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Kind {
@@ -294,8 +295,7 @@ fn human_name(bytes: &[u8]) -> String {
 
 /// Text up to its first zero.
 fn c_string(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
+    String::from_utf8_lossy(carry::before_zero(bytes)).into_owned()
 }
 
 /// Why a message was not understood.

@@ -3,7 +3,7 @@
 //! BY and GET patterns name keys or hash fields: `*` stands for the element, `->` leads to a field, `#` is the element
 //! itself. BY without `*` means: do not sort. Text is compared byte by byte, as Redis does in the C locale.
 
-use crate::base::{Bytes, float};
+use crate::base::{Bytes, carry, float};
 use crate::engine::call::Call;
 use crate::engine::command::{Command, DENYOOM, Keys, MOVABLEKEYS, Outcome, READONLY, Spec, WRITE};
 use crate::engine::commands;
@@ -228,7 +228,7 @@ fn in_order(call: &mut Call, elements: Vec<Bytes>, options: &Options) -> Result<
 
 /// As strtod reads it: blanks before it do not count, nothing at all is 0, and a zero byte ends the text.
 fn number(text: &[u8]) -> Option<f64> {
-    let text = text.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii_start();
+    let text = carry::before_zero(text).trim_ascii_start();
     if text.is_empty() { Some(0.0) } else { float::parse(text) }
 }
 

@@ -1,5 +1,6 @@
 //! The id of a stream's entry: milliseconds and a number within them.
 
+use crate::base::carry;
 use std::fmt;
 
 /// Ordered by time, then by number.
@@ -49,7 +50,7 @@ impl Id {
             return None;
         }
         // A C string: it ends at a zero byte.
-        let text = text.split(|byte| *byte == 0).next()?;
+        let text = carry::before_zero(text);
         let Some(dash) = text.iter().position(|byte| *byte == b'-') else {
             return Some((unsigned(text)?, Seq::Missing));
         };
